@@ -1,0 +1,7 @@
+"""GrouPy: groups, functions on groups and index tables for group equivariant convolutions.
+
+NumPy alone: `garray` (arrays of group elements), `gfunc` (functions on a group), `gconv`
+(index tables, masks, layer descriptions and the reference convolution).
+"""
+
+__version__ = "1.0.0.dev0"

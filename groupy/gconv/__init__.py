@@ -1,0 +1,1 @@
+"""Group convolutions, framework-neutral: index tables, filter masks, layer descriptions, the reference."""
