@@ -1,0 +1,151 @@
+"""SplitGConv2D: the group convolution of split plane groups, in Chainer.
+
+A group is split if each of its elements is a translation times an element of the stabilizer H
+of the origin. Then the group convolution
+    [x * w](t, h) = sum over s of  x(s) [L_th w](s) = sum over s of  x(s) [L_h w](t^-1 s)
+is, for each h in H, the planar correlation of x with the filter transformed by h. So a layer is
+an index table, which makes all transformed filters at once, and one ordinary convolution.
+Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
+"""
+
+import warnings
+
+import chainer
+import chainer.functions as F
+import numpy as np
+from chainer import initializers
+
+from chainer_gconv.transform_filter import transform_filter
+from groupy.gconv import geometry
+from groupy.gconv.filter_transformation import FilterTransformation
+
+
+class SplitGConv2D(chainer.Link):
+    """Group convolution over a split plane group; a subclass names its LayerSpec as `spec`.
+
+    x: (N, I, S_in, H, W), or with channels folded, (N, I * S_in, H, W); float16, 32 or 64
+    W: (O, I, S_in, k, k); b: (O,), one bias for each output channel, shared over the stabilizer
+    y: (N, O, S_out, H', W'), or (N, O * S_out, H', W') if flat_channels
+
+    ksize: the side of the square kernel, odd or even
+    filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group
+    stride, pad: an integer or a pair (u, v)
+    wscale: factor on the standard deviation sqrt(1 / (I * S_in * k * k)) of the initial W
+    use_cudnn: False keeps this layer off cuDNN
+    initialW, initial_bias: an array of W's or b's shape, a number, or a Chainer initializer
+
+    Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
+    breaks equivariance at the given stride is warned of once (EquivarianceWarning).
+    """
+
+    spec = None
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        ksize=3,
+        filter_mask=None,
+        flat_channels=False,
+        stride=1,
+        pad=0,
+        wscale=1,
+        nobias=False,
+        use_cudnn=True,
+        initialW=None,
+        initial_bias=None,
+        dtype=np.float32,
+    ):
+        super().__init__()
+        layer = type(self).__name__
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            raise TypeError(f"{layer}: dtype must be float16, float32 or float64, got {dtype}.")
+        self.dtype = dtype
+        self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
+        self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
+        self.ksize = geometry.square_kernel(layer, "ksize", ksize)
+        self.stride = geometry.as_pair(layer, "stride", stride, minimum=1)
+        self.pad = geometry.as_pair(layer, "pad", pad, minimum=0)
+        self.use_cudnn = use_cudnn
+        self.flat_channels = flat_channels
+        self.usebias = not nobias
+        self._warned = False
+
+        self.add_persistent("inds", self.make_transformation_indices(self.ksize))
+        self.transformation = FilterTransformation(self.inds)
+        w_shape = (self.out_channels, self.in_channels, self.input_stabilizer_size, self.ksize, self.ksize)
+        if filter_mask is None:
+            self.filter_mask = None
+        else:
+            geometry.check_mask(layer, filter_mask, *w_shape[:3])
+            self.add_persistent("filter_mask", np.asarray(filter_mask)[..., None, None].astype(dtype))
+        if initialW is None:
+            initialW = initializers.LeCunNormal(wscale, dtype=dtype)
+        with self.init_scope():
+            self.W = _parameter(layer, "initialW", initialW, w_shape, dtype)
+            if self.usebias:
+                initial_bias = 0 if initial_bias is None else initial_bias
+                self.b = _parameter(layer, "initial_bias", initial_bias, (self.out_channels,), dtype)
+
+    @property
+    def input_stabilizer_size(self):
+        """S_in: 1 for a lifting convolution, else S_out."""
+        return self.spec.input_stabilizer_size
+
+    @property
+    def output_stabilizer_size(self):
+        """S_out: the order of the stabilizer."""
+        return self.spec.output_stabilizer_size
+
+    def make_transformation_indices(self, ksize):
+        """The index table, int32 (S_out, S_in, ksize, ksize, 3); a subclass without a spec makes its own."""
+        return np.array(self.spec.transformation(ksize).table)
+
+    def forward(self, x):
+        """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
+        x = chainer.as_variable(x)
+        self._check(x)
+        w = self.W if self.filter_mask is None else self.W * self.xp.broadcast_to(self.filter_mask, self.W.shape)
+        folded = transform_filter(w, self.transformation)
+        size = x.shape[-2:]
+        x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
+        b = F.repeat(self.b, self.output_stabilizer_size, axis=0) if self.usebias else None
+        with chainer.using_config("use_cudnn", chainer.config.use_cudnn if self.use_cudnn else "never"):
+            y = F.convolution_2d(x, folded, b, stride=self.stride, pad=self.pad)
+        if self.flat_channels:
+            return y
+        return F.reshape(y, (y.shape[0], self.out_channels, self.output_stabilizer_size, *y.shape[2:]))
+
+    def _check(self, x):
+        layer = type(self).__name__
+        geometry.check_input(layer, x.shape, x.dtype.kind, self.in_channels, self.input_stabilizer_size)
+        size = x.shape[-2:]
+        geometry.check_size(layer, size, self.ksize, self.stride, self.pad)
+        if not self._warned:
+            reason = geometry.equivariance_break(layer, size, self.ksize, self.stride, self.pad)
+            if reason:
+                self._warned = True
+                warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=4)
+
+    def serialize(self, serializer):
+        """Save or load W, b, filter_mask and inds; raises ValueError if loaded inds are not this layer's."""
+        super().serialize(serializer)
+        table = self.transformation.table
+        if not np.array_equal(chainer.cuda.to_cpu(self.inds), table):
+            self.inds = self.xp.asarray(table)
+            raise ValueError(
+                f"{type(self).__name__}: the snapshot's index table 'inds' is not this layer's. Its filters were trained "
+                f"with group elements in another order, and would be transformed wrongly here."
+            )
+
+
+def _parameter(layer, name, initial, shape, dtype):
+    """A chainer.Parameter of the given dtype from an array, a number, or an initializer."""
+    if callable(initial):
+        initial = initializers.generate_array(initial, shape, np, dtype)
+    elif np.ndim(initial) == 0:
+        initial = np.full(shape, initial, dtype)
+    elif tuple(np.shape(initial)) != shape:
+        raise ValueError(f"{layer}: {name} must have shape {shape}, got {tuple(np.shape(initial))}.")
+    return chainer.Parameter(initial.astype(dtype))

@@ -1,0 +1,74 @@
+"""The filter transformation as a Chainer function: canonical filters to folded filters, by gathering.
+
+w: (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k), any floating dtype, NumPy or CuPy.
+The gradient gathers with the inverse table and sums over S_out, in a fixed order.
+Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
+"""
+
+import chainer
+from chainer.utils import type_check
+
+from groupy.gconv.filter_transformation import FilterTransformation
+
+
+def transform_filter(w, transformation):
+    """Transform a filter bank (O, I, S_in, k, k) to the folded filters (O * S_out, I * S_in, k, k)."""
+    return FoldFilters(transformation).apply((w,))[0]
+
+
+class FoldFilters(chainer.FunctionNode):
+    """w (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k)."""
+
+    def __init__(self, transformation):
+        self.transformation = transformation
+
+    def check_type_forward(self, in_types):
+        (w,) = in_types
+        shape = self.transformation.table.shape[1:-1]
+        type_check.expect(w.dtype.kind == "f", w.ndim == 2 + len(shape))
+        type_check.expect(*(w.shape[2 + axis] == n for axis, n in enumerate(shape)))
+
+    def forward(self, inputs):
+        (w,) = inputs
+        xp = chainer.backend.get_array_module(w)
+        O, I, S_in, *kernel = w.shape
+        gather = xp.asarray(self.transformation.folded_gather(I))
+        folded = xp.take(w.reshape(O, -1), gather, axis=1)
+        return (folded.reshape(O * self.transformation.output_stabilizer_size, I * S_in, *kernel),)
+
+    def backward(self, target_input_indexes, grad_outputs):
+        return UnfoldFilterGradients(self.transformation).apply(grad_outputs)
+
+
+class UnfoldFilterGradients(chainer.FunctionNode):
+    """Gradient of folded filters (O * S_out, I * S_in, k, k) -> of canonical ones (O, I, S_in, k, k)."""
+
+    def __init__(self, transformation):
+        self.transformation = transformation
+
+    def forward(self, inputs):
+        (grad,) = inputs
+        xp = chainer.backend.get_array_module(grad)
+        S_out, S_in = self.transformation.output_stabilizer_size, self.transformation.input_stabilizer_size
+        O, I, kernel = grad.shape[0] // S_out, grad.shape[1] // S_in, grad.shape[2:]
+        gather = xp.asarray(self.transformation.folded_inverse(I))
+        landed = xp.take(grad.reshape(O, -1), gather, axis=1)
+        return (landed.reshape(O, S_out, -1).sum(axis=1).reshape(O, I, S_in, *kernel),)
+
+    def backward(self, target_input_indexes, grad_outputs):
+        return FoldFilters(self.transformation).apply(grad_outputs)
+
+
+class TransformGFilter:
+    """GrouPy's interface to the filter transformation: TransformGFilter(inds)(w).
+
+    inds: index table, int32 (S_out, S_in, k, k, 3); w: (O, I, S_in, k, k)
+    Returns the transformed filters (O, S_out, I, S_in, k, k).
+    """
+
+    def __init__(self, inds):
+        self.transformation = FilterTransformation(chainer.cuda.to_cpu(inds))
+
+    def __call__(self, w):
+        shape = (w.shape[0], self.transformation.output_stabilizer_size, *w.shape[1:])
+        return chainer.functions.reshape(transform_filter(w, self.transformation), shape)

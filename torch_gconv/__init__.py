@@ -1,0 +1,36 @@
+"""Group equivariant convolutions for PyTorch, from the same index tables as the Chainer layers."""
+
+from importlib.util import find_spec
+
+if find_spec("torch") is None:
+    raise ImportError("torch_gconv needs PyTorch, which is not installed: pip install 'groupy-gconv[torch]'.")
+
+from torch_gconv.batch_normalization import GBatchNorm  # noqa: E402 - after the check
+from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2  # noqa: E402
+from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2  # noqa: E402
+from torch_gconv.pooling import (  # noqa: E402
+    CosetMaxPool,
+    CosetMeanPool,
+    GMaxPool2d,
+    coset_max_pooling,
+    coset_mean_pooling,
+    plane_group_spatial_max_pooling,
+)
+from torch_gconv.splitgconv2d import SplitGConv2D  # noqa: E402
+from torch_gconv.transform_filter import transform_filter  # noqa: E402
+
+__all__ = [
+    "CosetMaxPool",
+    "CosetMeanPool",
+    "GBatchNorm",
+    "GMaxPool2d",
+    "P4ConvP4",
+    "P4ConvZ2",
+    "P4MConvP4M",
+    "P4MConvZ2",
+    "SplitGConv2D",
+    "coset_max_pooling",
+    "coset_mean_pooling",
+    "plane_group_spatial_max_pooling",
+    "transform_filter",
+]

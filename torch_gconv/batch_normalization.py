@@ -1,0 +1,19 @@
+"""Batch normalization of feature maps on a group, with statistics shared over the stabilizer."""
+
+from torch import nn
+
+
+class GBatchNorm(nn.BatchNorm2d):
+    """Batch normalization over (N, S, H, W): one mean, variance, scale and shift for each channel.
+
+    x, y: (N, C, S, H, W); weight, bias, running_mean, running_var: (C,)
+
+    Arguments are those of torch.nn.BatchNorm2d, num_features the number of channels C. Statistics
+    of their own for each stabilizer element would break equivariance.
+    Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 6.2.
+    """
+
+    def forward(self, x):
+        """(N, C, S, H, W) -> (N, C, S, H, W)."""
+        # The stabilizer joins the rows: a view of a contiguous map, and the same statistics.
+        return super().forward(x.flatten(2, 3)).view(x.shape)
