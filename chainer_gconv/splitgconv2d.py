@@ -102,12 +102,15 @@ class SplitGConv2D(chainer.Link):
         """The index table, int32 (S_out, S_in, ksize, ksize, 3); a subclass without a spec makes its own."""
         return np.array(self.spec.transformation(ksize).table)
 
+    def masked_W(self):
+        """The canonical filters, (O, I, S_in, k, k): W, times the filter mask if there is one."""
+        return self.W if self.filter_mask is None else self.W * self.xp.broadcast_to(self.filter_mask, self.W.shape)
+
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
         x = chainer.as_variable(x)
         self._check(x)
-        w = self.W if self.filter_mask is None else self.W * self.xp.broadcast_to(self.filter_mask, self.W.shape)
-        folded = transform_filter(w, self.transformation)
+        folded = transform_filter(self.masked_W(), self.transformation)
         size = x.shape[-2:]
         x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
         b = F.repeat(self.b, self.output_stabilizer_size, axis=0) if self.usebias else None
@@ -121,7 +124,7 @@ class SplitGConv2D(chainer.Link):
         layer = type(self).__name__
         geometry.check_input(layer, x.shape, x.dtype.kind, self.in_channels, self.input_stabilizer_size)
         size = x.shape[-2:]
-        geometry.check_size(layer, size, self.ksize, self.stride, self.pad)
+        geometry.check_size(layer, size, self.ksize, self.pad)
         if not self._warned:
             reason = geometry.equivariance_break(layer, size, self.ksize, self.stride, self.pad)
             if reason:
@@ -135,8 +138,8 @@ class SplitGConv2D(chainer.Link):
         if not np.array_equal(chainer.cuda.to_cpu(self.inds), table):
             self.inds = self.xp.asarray(table)
             raise ValueError(
-                f"{type(self).__name__}: the snapshot's index table 'inds' is not this layer's. Its filters were trained "
-                f"with group elements in another order, and would be transformed wrongly here."
+                f"{type(self).__name__}: the snapshot's index table 'inds' is not this layer's. Its filters were "
+                "trained with group elements in another order, and would be transformed wrongly here."
             )
 
 

@@ -5,10 +5,10 @@ from importlib.util import find_spec
 if find_spec("torch") is None:
     raise ImportError("torch_gconv needs PyTorch, which is not installed: pip install 'groupy-gconv[torch]'.")
 
-from torch_gconv.batch_normalization import GBatchNorm  # noqa: E402 - after the check
-from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2  # noqa: E402
-from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2  # noqa: E402
-from torch_gconv.pooling import (  # noqa: E402
+from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2
+from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2
+from torch_gconv.pooling import (
     CosetMaxPool,
     CosetMeanPool,
     GMaxPool2d,
@@ -16,8 +16,8 @@ from torch_gconv.pooling import (  # noqa: E402
     coset_mean_pooling,
     plane_group_spatial_max_pooling,
 )
-from torch_gconv.splitgconv2d import SplitGConv2D  # noqa: E402
-from torch_gconv.transform_filter import transform_filter  # noqa: E402
+from torch_gconv.splitgconv2d import SplitGConv2D
+from torch_gconv.transform_filter import transform_filter
 
 __all__ = [
     "CosetMaxPool",

@@ -1,7 +1,7 @@
 """The G-convolutions of p4m in PyTorch. Source: G-CNN paper (arXiv:1602.07576), section 4."""
 
-from torch_gconv.splitgconv2d import SplitGConv2D
 from groupy.gconv.layer_specs import LAYER_SPECS
+from torch_gconv.splitgconv2d import SplitGConv2D
 
 
 class P4MConvZ2(SplitGConv2D):

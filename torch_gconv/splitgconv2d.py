@@ -114,7 +114,7 @@ class SplitGConv2D(nn.Module):
         kind = "f" if x.is_floating_point() else "c" if x.is_complex() else "i"
         geometry.check_input(layer, x.shape, kind, self.in_channels, self.input_stabilizer_size)
         size = x.shape[-2:]
-        geometry.check_size(layer, size, self.kernel_size, self.stride, self.padding)
+        geometry.check_size(layer, size, self.kernel_size, self.padding)
         if not self._warned:
             reason = geometry.equivariance_break(layer, size, self.kernel_size, self.stride, self.padding)
             if reason:

@@ -31,7 +31,9 @@ class Stabilizer:
         if np.abs(matrices).max() > 1:
             raise ValueError(f"{self.name}: matrix entries must be -1, 0 or 1.")
         if len(matrices) != np.prod(self.periods, dtype=int):
-            raise ValueError(f"{self.name}: {len(matrices)} matrices do not fill the parameters' periods {self.periods}.")
+            raise ValueError(
+                f"{self.name}: {len(matrices)} matrices do not fill the parameters' periods {self.periods}."
+            )
         object.__setattr__(self, "matrices", matrices)
         object.__setattr__(self, "periods", tuple(self.periods))
         if len(np.unique(self._codes(matrices))) != self.order:

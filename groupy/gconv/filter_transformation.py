@@ -7,7 +7,7 @@ Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class FilterTransformation:
         return (filters + self.inverse[:, None, :]).reshape(-1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def filter_transformation(stabilizer, ksize, lifting):
     """The FilterTransformation of a stabilizer (see make_index_table), made once per process."""
     return FilterTransformation(make_index_table(stabilizer, ksize, lifting))

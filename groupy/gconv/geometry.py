@@ -25,7 +25,7 @@ def as_pair(layer, name, value, minimum):
 
 
 def check_channels(layer, name, channels):
-    """channels as a positive int. Raises TypeError or ValueError, naming layer and argument."""
+    """Channels as a positive int. Raises TypeError or ValueError, naming layer and argument."""
     try:
         channels = operator.index(channels)
     except TypeError:
@@ -64,7 +64,9 @@ def check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size):
     """
     if dtype_kind != "f":
         got = {"c": "complex numbers", "i": "integers", "u": "integers", "b": "booleans"}.get(dtype_kind, "other data")
-        raise TypeError(f"{layer}: x must hold real floating-point numbers, got {got}. Convert it first, as to float32.")
+        raise TypeError(
+            f"{layer}: x must hold real floating-point numbers, got {got}. Convert it first, as to float32."
+        )
     S, folded = input_stabilizer_size, in_channels * input_stabilizer_size
     if len(shape) == 5 and tuple(shape[1:3]) == (in_channels, S):
         return
@@ -80,9 +82,9 @@ def check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size):
     raise ValueError(f"{layer}: x must have shape {expected}, got {tuple(shape)}: {reason}.")
 
 
-def check_size(layer, size, ksize, stride, pad):
+def check_size(layer, size, ksize, pad):
     """Raises ValueError if the kernel does not fit into the padded input of size (H, W)."""
-    for axis, n, s, p in zip(("height", "width"), size, stride, pad):
+    for axis, n, p in zip(("height", "width"), size, pad):
         if n + 2 * p < ksize:
             raise ValueError(
                 f"{layer}: {axis} {n} with padding {p} is smaller than the kernel ({ksize}); it must be at least "

@@ -8,7 +8,7 @@ obvious: every (h, g, t) is visited in a loop.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), equations 10 and 11.
 """
 
-from functools import lru_cache
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -69,7 +69,7 @@ def _terms(group, w_shape, stride, y_shape):
         yield h, g, window, source
 
 
-@lru_cache(maxsize=None)
+@cache
 def _orbit(group, input_stabilizer_size, ksize):
     # The centre of the kernel is the origin. Twice the distance from it is an integer for even sizes too.
     centre = ksize - 1
@@ -87,3 +87,32 @@ def _orbit(group, input_stabilizer_size, ksize):
 
 def _position(group, element):
     return next(i for i, g in enumerate(group) if g == element)
+
+
+def transform_filters(w, group):
+    """The filter orbits: tw[o, h, i, g, t] = w[o, i, h^-1 g, R_h^-1 t], bit for bit.
+
+    w: (O, I, S_in, k, k), any dtype; returns (O, S_out, I, S_in, k, k) of that dtype.
+    """
+    transformed = np.empty((w.shape[0], group.size) + w.shape[1:], dtype=w.dtype)
+    for h, g, tap, source in _orbit(group, w.shape[2], w.shape[-1]):
+        transformed[(slice(None), h, slice(None), g, *tap)] = w[(..., *source)]
+    return transformed
+
+
+def left_translate(x, group, h):
+    """L_h x, a feature map moved by an element of the stabilizer: (L_h x)[g, p] = x[h^-1 g, R_h^-1 p].
+
+    x: (..., S, H, W), S = 1 (on the grid) or the group's order; h: one element, a GArray
+    The centre of the picture is the origin; a quarter turn makes it (..., S, W, H).
+    """
+    H, W = x.shape[-2:]
+    back = h.inv()
+    turned = [int(n) for n in np.abs(h.reparameterize("mat").data) @ (H, W)]
+    # Twice the distance from the centre is an integer for even sizes too.
+    points = 2 * np.indices(turned) - np.reshape([n - 1 for n in turned], (2, 1, 1))
+    sources = ((back * Z2Array(np.moveaxis(points, 0, -1))).data + (H - 1, W - 1)) // 2
+    moved = x[..., sources[..., 0], sources[..., 1]]
+    if x.shape[-3] == 1:
+        return moved
+    return moved[..., [_position(group, back * g) for g in group], :, :]

@@ -1,0 +1,217 @@
+"""Planted faults: broken layers, each of which the suite must catch.
+
+Every class here is the NumPy backend's network with one thing wrong; its docstring says what.
+They are mistakes that ports of G-convolutions have made, or could.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.backends.numpy_backend import NumpyBackend, TableConvolution
+from groupy.gconv.filter_transformation import FilterTransformation
+
+
+class _FaultyTable(TableConvolution):
+    def transformation(self, operation):
+        table = np.array(super().transformation(operation).table)
+        return FilterTransformation(self.spoil(table, operation.spec.group.stabilizer))
+
+
+class ClockwiseTurns(_FaultyTable):
+    """Filters turn by h^-1 instead of h."""
+
+    def spoil(self, table, stabilizer):
+        return table[stabilizer.inverse]
+
+
+class MissingCyclicShift(_FaultyTable):
+    """Filters turn in the plane, but their stabilizer axis stays as it is."""
+
+    def spoil(self, table, stabilizer):
+        table[..., 0] = np.arange(table.shape[1])[:, None, None]
+        return table
+
+
+class ShiftFromTheOtherSide(_FaultyTable):
+    """The stabilizer axis moves by g h^-1 instead of h^-1 g: no difference in C4, which is commutative."""
+
+    def spoil(self, table, stabilizer):
+        if table.shape[1] > 1:
+            table[..., 0] = stabilizer.product[:, stabilizer.inverse].T[..., None, None]
+        return table
+
+
+class MirroredTap(_FaultyTable):
+    """Taps are read from right to left."""
+
+    def spoil(self, table, stabilizer):
+        table[..., 2] = table.shape[2] - 1 - table[..., 2]
+        return table
+
+
+class TransposedTable(_FaultyTable):
+    """u and v are exchanged."""
+
+    def spoil(self, table, stabilizer):
+        return table[..., [0, 2, 1]]
+
+
+class OffByOneTap(_FaultyTable):
+    """Every tap is read from its neighbour."""
+
+    def spoil(self, table, stabilizer):
+        return np.roll(table, 1, axis=3)
+
+
+class EvenKernelOffCentre(_FaultyTable):
+    """Even kernels turn about a tap instead of the corner between the middle taps."""
+
+    def spoil(self, table, stabilizer):
+        if table.shape[2] % 2 == 0:
+            table[1:, ..., 1:] = np.roll(table[1:, ..., 1:], 1, axis=2)
+        return table
+
+
+class StaleFilters(TableConvolution):
+    """Transformed filters are kept from the first call on, whatever becomes of the weights."""
+
+    def transform(self, operation, W):
+        if not hasattr(self, "_kept"):
+            self._kept = {}
+        return self._kept.setdefault(operation, super().transform(operation, W))
+
+
+class GradientByForwardTable(TableConvolution):
+    """The weight gradient gathers with the forward table instead of its inverse."""
+
+    def unfold_gradient(self, operation, gradient):
+        transformation = self.transformation(operation)
+        O, S_out, I = operation.out_channels, transformation.output_stabilizer_size, operation.in_channels
+        cells = gradient.reshape(O, S_out, I, transformation.n_cells)
+        landed = np.take_along_axis(cells, np.broadcast_to(transformation.gather[None, :, None], cells.shape), axis=-1)
+        return landed.sum(axis=1).reshape(O, I, transformation.input_stabilizer_size, *gradient.shape[2:])
+
+
+class DoubledWeightGradient(TableConvolution):
+    """The weight gradient counts everything twice."""
+
+    def unfold_gradient(self, operation, gradient):
+        return 2 * super().unfold_gradient(operation, gradient)
+
+
+class BiasPerOrientation(TableConvolution):
+    """Each element of the stabilizer has a bias of its own."""
+
+    def add_bias(self, y, b):
+        return super().add_bias(y, b) + np.arange(y.shape[2], dtype=y.dtype)[:, None, None]
+
+
+class BiasGradientOfOneOrientation(TableConvolution):
+    """The bias gradient forgets that the bias is shared."""
+
+    def convolution_gradients(self, operation, W, x, gy):
+        gx, gW, _ = super().convolution_gradients(operation, W, x, gy)
+        return gx, gW, gy[:, :, 0].sum(axis=(0, 2, 3))
+
+
+class IgnoredMask(TableConvolution):
+    """The filter mask has no effect."""
+
+    def _masked(self, W, parameters):
+        return W
+
+
+class PaddingAtOneEnd(TableConvolution):
+    """All padding goes to the right and the bottom."""
+
+    def padding(self, operation):
+        return 0, 2 * operation.pad
+
+
+class ReducedPrecision(TableConvolution):
+    """Products are taken in half precision, as tensor cores may do unasked. Exact on small integers."""
+
+    def convolve(self, operation, W, b, x):
+        return super().convolve(operation, W.astype(np.float16).astype(W.dtype), b, x)
+
+
+class RandomOrderOfSummation(TableConvolution):
+    """Channels are summed in another order each time, as atomic additions are. Exact on integers."""
+
+    _orders = np.random.default_rng()
+
+    def convolve(self, operation, W, b, x):
+        order = self._orders.permutation(x.shape[1])
+        y = sum(super(RandomOrderOfSummation, self).convolve(operation, W, None, x * self._only(x, i)) for i in order)
+        return y if b is None else self.add_bias(y, b)
+
+    def _only(self, x, channel):
+        return (np.arange(x.shape[1]) == channel).astype(x.dtype)[:, None, None, None]
+
+
+class StatisticsOfOneOrientation(TableConvolution):
+    """Batch normalization takes mean and variance from the first orientation alone."""
+
+    def statistics(self, x):
+        return super().statistics(x[:, :, :1])
+
+
+class PoolingOverHalfTheCoset(TableConvolution):
+    """Coset pooling forgets the second half of the stabilizer."""
+
+    def coset_max_pool(self, operation, parameters, x):
+        y = x[:, :, : x.shape[2] // 2].max(axis=2, keepdims=True)
+        return y, x == y
+
+
+class GradientOfTiesToTheFirst(TableConvolution):
+    """Where several orientations share the maximum, the first one gets all of its gradient."""
+
+    def coset_max_pool(self, operation, parameters, x):
+        y, attained = super().coset_max_pool(operation, parameters, x)
+        return y, attained & (attained.cumsum(axis=2) == 1)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A planted fault: its name, what is wrong, and a backend that has it."""
+
+    name: str
+    description: str
+    backend: NumpyBackend
+
+
+def _fault(model_type):
+    name = re.sub(r"(?<!^)(?=[A-Z])", "-", model_type.__name__).lower()
+    backend = NumpyBackend()
+    backend.model_type = model_type
+    backend.name = f"fault: {name}"
+    return Fault(name, model_type.__doc__, backend)
+
+
+FAULTS = tuple(
+    _fault(model_type)
+    for model_type in (
+        ClockwiseTurns,
+        MissingCyclicShift,
+        ShiftFromTheOtherSide,
+        MirroredTap,
+        TransposedTable,
+        OffByOneTap,
+        EvenKernelOffCentre,
+        StaleFilters,
+        GradientByForwardTable,
+        DoubledWeightGradient,
+        BiasPerOrientation,
+        BiasGradientOfOneOrientation,
+        IgnoredMask,
+        PaddingAtOneEnd,
+        ReducedPrecision,
+        RandomOrderOfSummation,
+        StatisticsOfOneOrientation,
+        PoolingOverHalfTheCoset,
+        GradientOfTiesToTheFirst,
+    )
+)

@@ -1,0 +1,126 @@
+"""Networks as data: what every backend builds, described without any framework.
+
+A network is a tuple of operations. Feature maps are (N, C, S, H, W) throughout, S = 1 on the
+grid and after coset pooling. Parameters are a dict of arrays, keyed by the operation's position:
+'0.W', '0.b', '0.mask' of a convolution; '1.gamma', '1.beta', '1.mean', '1.var' of a batch
+normalization. A single layer is a network of length one.
+"""
+
+from dataclasses import dataclass
+
+from groupy.gconv.layer_specs import LAYER_SPECS
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A lifting or group convolution; `layer` is a name in LAYER_SPECS."""
+
+    layer: str
+    in_channels: int
+    out_channels: int
+    ksize: int
+    stride: int = 1
+    pad: int = 0
+    bias: bool = True
+    masked: bool = False
+
+    @property
+    def spec(self):
+        """The LayerSpec."""
+        return LAYER_SPECS[self.layer]
+
+    def parameter_shapes(self):
+        """The shape of each parameter: W (O, I, S_in, k, k), b (O,), mask (O, I, S_in)."""
+        filters = (self.out_channels, self.in_channels, self.spec.input_stabilizer_size)
+        shapes = {"W": filters + (self.ksize, self.ksize)}
+        if self.bias:
+            shapes["b"] = (self.out_channels,)
+        if self.masked:
+            shapes["mask"] = filters
+        return shapes
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalization shared over the stabilizer, y = gamma (x - mean) / sqrt(var + eps) + beta.
+
+    momentum: the weight of the batch's statistics in the running ones (Chainer's 1 - decay)
+    """
+
+    channels: int
+    eps: float
+    momentum: float
+
+    def parameter_shapes(self):
+        """The shape of each parameter, (C,)."""
+        return dict.fromkeys(("gamma", "beta", "mean", "var"), (self.channels,))
+
+
+@dataclass(frozen=True)
+class ReLU:
+    """max(x, 0); the gradient at 0 is 0."""
+
+    def parameter_shapes(self):
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
+class SpatialMaxPool:
+    """Max pooling over pixels; of equal values the first in row-major order gets the gradient."""
+
+    ksize: int
+    stride: int
+
+    def parameter_shapes(self):
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
+class CosetMaxPool:
+    """Max over the stabilizer; equal values share the gradient equally."""
+
+    def parameter_shapes(self):
+        """None."""
+        return {}
+
+
+# What is no weight: constants and running statistics have no gradient.
+WITHOUT_GRADIENT = ("mask", "mean", "var")
+
+
+def parameter_shapes(network):
+    """The shape of every parameter of a network, by key."""
+    return {
+        f"{position}.{name}": shape
+        for position, operation in enumerate(network)
+        for name, shape in operation.parameter_shapes().items()
+    }
+
+
+def parameters_of(parameters, position):
+    """The parameters of the operation at one position, without the position in their names."""
+    prefix = f"{position}."
+    return {key[len(prefix) :]: value for key, value in parameters.items() if key.startswith(prefix)}
+
+
+def weight_keys(network):
+    """The keys of the parameters that have a gradient."""
+    return [key for key in parameter_shapes(network) if key.split(".")[1] not in WITHOUT_GRADIENT]
+
+
+def total_stride(network):
+    """By how many input pixels the input must move for the output to move by one."""
+    product = 1
+    for operation in network:
+        product *= getattr(operation, "stride", 1)
+    return product
+
+
+def border_reach(network):
+    """How many output pixels next to the border may feel the padding."""
+    reach = 0
+    for operation in network:
+        reach = -(-(reach + getattr(operation, "pad", 0)) // getattr(operation, "stride", 1))
+    return reach

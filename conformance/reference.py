@@ -1,0 +1,91 @@
+"""The truth that backends are held against: networks in float64, convolutions from the definition.
+
+Also how large an error may be, from the same definition.
+"""
+
+import numpy as np
+
+from conformance.interpreter import Interpreter
+from conformance.network import BatchNorm, Conv, CosetMaxPool, ReLU, SpatialMaxPool, parameters_of
+from groupy.gconv import reference
+
+# Probabilistic rounding error analysis (Higham & Mary, SIAM J. Sci. Comput. 41(5), 2019, theorem 3.1):
+# a sum of n products has |error| <= lambda * sqrt(n) * u * sum |a_j b_j|, but for a probability of at
+# most 2 n exp(-lambda^2 / 2) (u: unit roundoff, first order). With lambda = 10 a run of a million sums
+# of ten thousand terms exceeds it with probability 4e-12. Since sum |a_j b_j| <= |a| |b| (Cauchy-Schwarz),
+# the bound used, C * u * sqrt(n) * |a| * |b|, also holds for algorithms that mix the terms before they
+# multiply (Winograd, Fourier), whose errors are bounded by norms only.
+C = 10
+
+
+class Reference(Interpreter):
+    """A network by the definition, in float64."""
+
+    def __init__(self, network, parameters):
+        super().__init__(network, parameters, np.float64)
+
+    def convolve(self, operation, W, b, x):
+        return reference.gconv(x, W, b, operation.spec.group, operation.stride, operation.pad)
+
+    def convolution_gradients(self, operation, W, x, gy):
+        return reference.gconv_gradients(x, W, gy, operation.spec.group, operation.stride, operation.pad)
+
+
+def convolution_bounds(operation, W, b, x, gy, dtype):
+    """How far y, gx, gW and gb of one convolution in `dtype` may be from the float64 ones, elementwise."""
+    spec, stride, pad = operation.spec, operation.stride, operation.pad
+    u = np.finfo(dtype).eps / 2
+    one_w, one_x, one_gy = np.ones_like(W), np.ones_like(x), np.ones_like(gy)
+
+    def bound(terms, a_squared, b_squared):
+        return C * u * np.sqrt(terms) * np.sqrt(a_squared) * np.sqrt(b_squared)
+
+    def forward(w_, x_):
+        return reference.gconv(x_, w_, None, spec.group, stride, pad)
+
+    def backward(w_, x_, gy_):
+        return reference.gconv_gradients(x_, w_, gy_, spec.group, stride, pad)
+
+    bias_squared = 0 if b is None else np.asarray(b, np.float64)[:, None, None, None] ** 2
+    y = bound(
+        forward(one_w, one_x) + (b is not None),
+        forward(W**2, one_x) + bias_squared,
+        forward(one_w, x**2) + (b is not None),
+    )
+    terms = backward(one_w, one_x, one_gy)
+    squares = backward(W**2, x**2, one_gy)  # gx sums squares of W, gW squares of x
+    gy_squares = backward(one_w, one_x, gy**2)
+    gx, gW = (bound(n, a, g) for n, a, g in zip(terms[:2], squares[:2], gy_squares[:2]))
+    return y, gx, gW, bound(terms[2], terms[2], gy_squares[2])
+
+
+def forward_with_error(network, parameters, x, dtype):
+    """A network's float64 output in evaluation mode, and how far an output in `dtype` may be from it.
+
+    Each operation passes on the error of its input and adds its own (running error analysis,
+    Higham, Accuracy and Stability of Numerical Algorithms, section 3.3).
+    """
+    u = np.finfo(dtype).eps / 2
+    model = Reference(network, parameters)
+    y = model.forward(x)
+    inputs = [saved[0] for saved in model._saved] + [y]
+    error = np.zeros_like(inputs[0])
+    for position, operation in enumerate(network):
+        p = {name: np.asarray(value, np.float64) for name, value in parameters_of(parameters, position).items()}
+        x, y = inputs[position], inputs[position + 1]
+        if isinstance(operation, Conv):
+            W = model._masked(p["W"], p)
+            own = convolution_bounds(operation, W, p.get("b"), np.abs(x) + error, np.zeros_like(y), dtype)[0]
+            error = model.convolve(operation, np.abs(W), None, error) + own
+        elif isinstance(operation, BatchNorm):
+            scale = np.abs(p["gamma"]) / np.sqrt(p["var"] + operation.eps)
+            scale, mean, beta = (np.abs(v)[:, None, None, None] for v in (scale, p["mean"], p["beta"]))
+            # At most eight roundings on the way: eps, +, sqrt, 1/, gamma *, mean, *, + (in any order of steps).
+            error = scale * error + 8 * u * (scale * (np.abs(x) + error + mean) + beta)
+        elif isinstance(operation, (SpatialMaxPool, CosetMaxPool)):
+            # |max a - max b| <= max |a - b|: the largest error in the window.
+            pool = model.spatial_max_pool if isinstance(operation, SpatialMaxPool) else model.coset_max_pool
+            error = pool(operation, p, error)[0]
+        elif not isinstance(operation, ReLU):
+            raise TypeError(f"no error analysis for {operation}")
+    return y, error
