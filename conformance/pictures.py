@@ -43,9 +43,7 @@ def read_picture(path):
     except IsADirectoryError:
         raise PictureError(f"--image {path}: this is a directory; name a picture file.") from None
     except UnidentifiedImageError:
-        raise PictureError(
-            f"--image {path}: not a picture that Pillow can read, such as PNG or JPEG."
-        ) from None
+        raise PictureError(f"--image {path}: not a picture that Pillow can read, such as PNG or JPEG.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(f"--image {path}: the picture is too large; reduce it first.") from None
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise for broken files

@@ -121,3 +121,16 @@ def picture_subjects(pictures):
 def subjects():
     """All that need no picture."""
     return layer_subjects() + companion_subjects() + network_subjects()
+
+
+def is_in_self_test(subject_name):
+    """Whether planted faults are tried on a subject: one of each kind that a fault could hide from."""
+    kinds = (
+        "k3-s1-p1-i3-o4-n2-8x8-float32",
+        "k4-",
+        "masked-float32",
+        "-on-p4/float32",
+        "-on-p4m/float32",
+        "network/float32",
+    )
+    return any(kind in subject_name for kind in kinds)

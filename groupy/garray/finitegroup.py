@@ -1,7 +1,5 @@
 """FiniteGroup: a flat GArray that lists every element of a group once."""
 
-import numpy as np
-
 
 class FiniteGroup:
     """Mixin for a GArray that holds a whole finite group, in a fixed order.
@@ -39,7 +37,7 @@ class FiniteGroup:
 
     def __ne__(self, other):
         equal = self.__eq__(other)
-        return equal if equal is NotImplemented else np.logical_not(equal)
+        return not equal if isinstance(equal, bool) else super().__ne__(other)
 
     def __hash__(self):
         return hash(type(self))

@@ -1,0 +1,40 @@
+"""Installation of groupy-gconv; the version stands in groupy/__init__.py."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "groupy" / "__init__.py").read_text(encoding="utf-8")).group(1)
+
+EXTRAS = {
+    "chainer": ["chainer>=7.8.1,<8"],
+    "torch": ["torch>=2.1"],
+    "cuda12": ["cupy-cuda12x>=12"],
+    "cuda13": ["cupy-cuda13x>=13"],
+    "plot": ["matplotlib>=3.5"],
+    "conformance": ["jinja2>=3", "matplotlib>=3.5", "pillow>=9.1", "rich>=12", "scikit-learn>=1.0"],
+    "test": ["hypothesis>=6.80", "pytest>=7.4", "pytest-benchmark>=4"],
+    "lint": ["mypy", "ruff"],
+}
+
+setup(
+    name="groupy-gconv",
+    version=VERSION,
+    description="Group equivariant convolutions for Chainer and PyTorch, from one set of index tables",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    python_requires=">=3.9",
+    install_requires=["numpy>=1.22"],
+    extras_require=EXTRAS,
+    packages=find_packages(include=["groupy*", "chainer_gconv*", "torch_gconv*", "conformance*"]),
+    package_data={"conformance": ["templates/*.html", "expected_failures/*.txt"]},
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

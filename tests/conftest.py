@@ -1,0 +1,61 @@
+"""Fixtures, options and the number of hypothesis examples (1,000 a law in CI, 100 elsewhere)."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from conformance.backends import KNOWN, load_backend
+
+settings.register_profile("ci", max_examples=1000, deadline=None, derandomize=True)
+settings.register_profile("dev", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+# The folders of tests that need a framework.
+_NEEDS = {"chainer_gconv": "chainer", "torch_gconv": "torch"}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backend", default=None, help=f"comma-separated backends for the conformance tests, of {', '.join(KNOWN)}"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "backend" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--backend")
+        names = asked.split(",") if asked else list(KNOWN)
+        metafunc.parametrize("backend", [load_backend(name) for name in names], ids=names)
+
+
+def pytest_ignore_collect(collection_path):
+    """Leave out tests whose framework is missing, since they import it; the header says so."""
+    framework = next((need for folder, need in _NEEDS.items() if folder in collection_path.parts), None)
+    return True if framework and find_spec(framework) is None else None
+
+
+def pytest_report_header(config):
+    return [
+        f"left out: tests/{at}, since {need} is not installed" for at, need in _NEEDS.items() if not find_spec(need)
+    ]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def golden():
+    """The index tables of the original implementations."""
+    path = SHARED / "golden" / "gconv_indices.npz"
+    if not path.exists():
+        pytest.skip("the golden tables lie in ../shared/golden, which is not here")
+    with np.load(path) as tables:
+        yield tables
