@@ -9,6 +9,7 @@ Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
 import warnings
+from functools import partial
 
 import chainer
 import chainer.functions as F
@@ -18,6 +19,7 @@ from chainer import initializers
 from chainer_gconv.transform_filter import transform_filter
 from groupy.gconv import geometry
 from groupy.gconv.filter_transformation import FilterTransformation
+from groupy.gconv.layer_specs import LayerSpec
 
 
 class SplitGConv2D(chainer.Link):
@@ -38,7 +40,7 @@ class SplitGConv2D(chainer.Link):
     breaks equivariance at the given stride is warned of once (EquivarianceWarning).
     """
 
-    spec = None
+    spec: LayerSpec
 
     def __init__(
         self,
@@ -146,9 +148,12 @@ class SplitGConv2D(chainer.Link):
 def _parameter(layer, name, initial, shape, dtype):
     """A chainer.Parameter of the given dtype from an array, a number, or an initializer."""
     if callable(initial):
-        initial = initializers.generate_array(initial, shape, np, dtype)
-    elif np.ndim(initial) == 0:
-        initial = np.full(shape, initial, dtype)
-    elif tuple(np.shape(initial)) != shape:
+        own = getattr(initial, "dtype", None)
+        if own is not None and np.dtype(own) != dtype:
+            raise ValueError(f"{layer}: {name} initializes {np.dtype(own)}, but the layer's dtype is {dtype}.")
+    elif np.ndim(initial) != 0 and tuple(np.shape(initial)) != shape:
         raise ValueError(f"{layer}: {name} must have shape {shape}, got {tuple(np.shape(initial))}.")
-    return chainer.Parameter(initial.astype(dtype))
+    # Chainer goes by the initializer's dtype; the partial keeps us from setting it on the user's own object.
+    initializer = partial(initial if callable(initial) else initializers.Constant(initial))
+    initializer.dtype = dtype
+    return chainer.Parameter(initializer, shape)

@@ -10,13 +10,13 @@ from conformance.backends.base import Backend
 class Case:
     """One check.
 
-    property: what must hold, e.g. 'outputs.integer'; subject: of what; id: 'property/subject'
+    property_name: what must hold, e.g. 'outputs.integer'; subject: of what; id: 'property/subject'
     tolerance: 'bitwise', or the bound and where it comes from
     check: raises CheckFailed if the property does not hold, or Declined from the backend; returns
         evidence for the report, a dict, or None
     """
 
-    property: str
+    property_name: str
     subject: str
     tolerance: str
     check: Callable[[Backend], Optional[dict]]
@@ -24,4 +24,4 @@ class Case:
     @property
     def id(self):
         """The name by which `--cases` selects and reports show the case."""
-        return f"{self.property}/{self.subject}"
+        return f"{self.property_name}/{self.subject}"

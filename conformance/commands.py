@@ -125,7 +125,7 @@ def _describe_picture(picture, backends, results, advance):
 
     advance(f"drawing {picture.name}")
     own = [result for result in results if result.subject.startswith(f"picture/{picture.name}/")]
-    outputs = [result for result in own if result.property == "outputs.integer"]
+    outputs = [result for result in own if result.property_name == "outputs.integer"]
     checks = {}
     for backend in backends:
         of_backend = [result for result in own if result.backend == backend.name]
@@ -156,18 +156,19 @@ def _identical_across_backends(results, n_backends):
     """On how many integer cases the outputs and gradients of all backends have the same bits."""
     by_case = {}
     for result in results:
-        if result.property.endswith(".integer"):
+        if result.property_name.endswith(".integer"):
             by_case.setdefault(result.id, []).append(result)
     compared = [own for own in by_case.values() if len(own) == n_backends > 1]
     return {"compared": len(compared), "identical": sum(_all_identical(own) for own in compared)}
 
 
 def _header():
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     return {
         "conformance": groupy.__version__,
         "command": shlex.join(["python", "-m", "conformance", *sys.argv[1:]]),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
+        "machine": f"{system}, Python {platform.python_version()}",
         "device": "cpu",
     }
 
@@ -212,17 +213,15 @@ def _show(report, html):
     table.add_section()
     table.add_row("all", *(_cell(backend["counts"]) if backend["run"] else "not run" for backend in backends))
     console.print(table)
-    if any(result["property"] == "planted-fault" for result in report["results"]):
+    if any(result["property_name"] == "planted-fault" for result in report["results"]):
         _show_faults(console, report)
     for backend in backends:
         if backend["unavailable_because"]:
             console.print(f"{backend['name']}: {escape(backend['unavailable_because'])}", highlight=False)
     failed = [result for result in report["results"] if result["outcome"] in (FAILED, UNEXPECTED_PASS)]
     for result in failed[:_SHOWN_FAILURES]:
-        line = (
-            f"[red]{result['outcome']}[/red] {result['backend']} {escape(result['id'])}\n  {escape(result['message'])}"
-        )
-        console.print(line, highlight=False)
+        console.print(f"[red]{result['outcome']}[/red] {result['backend']} {escape(result['id'])}", highlight=False)
+        console.print(f"  {escape(result['message'])}", highlight=False)
     if len(failed) > _SHOWN_FAILURES:
         console.print(f"... and {len(failed) - _SHOWN_FAILURES} more, in the report")
     for pattern in report["stale_expected_failures"]:
@@ -249,7 +248,7 @@ def _show_faults(console, report):
     from rich.markup import escape
 
     for result in report["results"]:
-        if result["property"] == "planted-fault":
+        if result["property_name"] == "planted-fault":
             caught_by = result["evidence"]["caught_by"]
             verdict = "[green]caught[/green]    " if caught_by else "[red]NOT CAUGHT[/red]"
             console.print(f"{verdict} {result['subject']}: {escape(result['evidence']['fault'])}", highlight=False)

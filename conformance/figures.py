@@ -28,6 +28,7 @@ def picture_figure(picture, backends):
     values = np.concatenate([m.ravel() for pair in maps.values() for m in pair])
     middle, spread = values.mean(), 2.5 * values.std() or 1  # one scale for all, so that they can be compared
 
+    style = {"cmap": "RdBu_r", "vmin": middle - spread, "vmax": middle + spread, "interpolation": "nearest"}
     columns = 1 + 4 * len(backends)
     figure = Figure(figsize=(1.55 * columns, 3.9), layout="constrained")
     FigureCanvasAgg(figure)
@@ -40,9 +41,7 @@ def picture_figure(picture, backends):
         part.suptitle(name, fontsize=11, fontweight="bold")
         for row, axes_of_row in enumerate(part.subplots(2, 4)):
             for g, axes in enumerate(axes_of_row):
-                axes.imshow(
-                    pair[row][g], cmap="RdBu_r", vmin=middle - spread, vmax=middle + spread, interpolation="nearest"
-                )
+                axes.imshow(pair[row][g], **style)
                 axes.set_title(_ORIENTATIONS[g], fontsize=9)
                 axes.set_axis_off()
     buffer = io.BytesIO()

@@ -43,7 +43,7 @@ def by_property(report):
     """Rows of the summary: (property family, {backend name: Counter of outcomes}), in order of appearance."""
     rows = {}
     for result in report["results"]:
-        family = result["property"].split(".")[0]
+        family = result["property_name"].split(".")[0]
         row = rows.setdefault(family, {backend["name"]: Counter() for backend in report["backends"]})
         row[result["backend"]][result["outcome"]] += 1
     return list(rows.items())
@@ -86,7 +86,7 @@ def _add_junit_case(suite, result):
     case = ElementTree.SubElement(
         suite,
         "testcase",
-        classname=f"{result['backend']}.{result['property']}",
+        classname=f"{result['backend']}.{result['property_name']}",
         name=result["subject"],
         time=f"{result['seconds']:.4f}",
     )
@@ -119,7 +119,7 @@ def to_html(report):
         rows=by_property(report),
         failures=failures,
         set_aside=[r for r in report["results"] if r["outcome"] in (EXPECTED_FAILURE, DECLINED)],
-        faults=[r for r in report["results"] if r["property"] == "planted-fault"],
+        faults=[r for r in report["results"] if r["property_name"] == "planted-fault"],
     )
 
 

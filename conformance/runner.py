@@ -23,7 +23,7 @@ class Result:
     """What became of one case on one backend."""
 
     backend: str
-    property: str
+    property_name: str
     subject: str
     tolerance: str
     outcome: str
@@ -34,7 +34,7 @@ class Result:
     @property
     def id(self):
         """The case's id."""
-        return f"{self.property}/{self.subject}"
+        return f"{self.property_name}/{self.subject}"
 
 
 @dataclass
@@ -89,7 +89,7 @@ def run_case(case, backend, expected_failures=None):
     elif reason is not None and outcome == PASSED:
         outcome, message = UNEXPECTED_PASS, f"listed as an expected failure ({reason}), but it passes"
     seconds = time.perf_counter() - start
-    return Result(backend.name, case.property, case.subject, case.tolerance, outcome, message, evidence, seconds)
+    return Result(backend.name, case.property_name, case.subject, case.tolerance, outcome, message, evidence, seconds)
 
 
 def plant(fault, cases):
@@ -97,11 +97,11 @@ def plant(fault, cases):
     start = time.perf_counter()
     caught = {}  # property -> the first case that failed
     for case in cases:
-        if case.property not in caught:
+        if case.property_name not in caught:
             try:
                 case.check(fault.backend)
             except CheckFailed as failure:
-                caught[case.property] = f"{case.id}: {failure}"
+                caught[case.property_name] = f"{case.id}: {failure}"
     if caught:
         outcome, message = PASSED, "caught by " + next(iter(caught.values()))
     else:

@@ -32,7 +32,7 @@ class Subject:
 
 # ksize, stride, pad, in channels, out channels, batch, (H, W), dtype, and options of Conv.
 # Every size keeps equivariance: (size + 2 * pad - ksize) is a multiple of the stride.
-_LAYER_SIZES = (
+_LAYER_SIZES: tuple = (
     (1, 1, 0, 1, 1, 1, (5, 5), "float32", {}),  # the smallest of everything
     (2, 1, 0, 2, 3, 2, (6, 6), "float32", {}),  # even: turns about a corner
     (3, 1, 1, 3, 4, 2, (8, 8), "float32", {}),  # the usual layer

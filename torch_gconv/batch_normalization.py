@@ -16,4 +16,4 @@ class GBatchNorm(nn.BatchNorm2d):
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H, W)."""
         # The stabilizer joins the rows: a view of a contiguous map, and the same statistics.
-        return super().forward(x.flatten(2, 3)).view(x.shape)
+        return super().forward(x.flatten(2, 3)).unflatten(2, x.shape[2:4])

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from groupy.gconv import geometry
+from groupy.gconv.layer_specs import LayerSpec
 from torch_gconv.transform_filter import transform_filter
 
 
@@ -34,7 +35,7 @@ class SplitGConv2D(nn.Module):
     breaks equivariance at the given stride is warned of once (EquivarianceWarning).
     """
 
-    spec = None
+    spec: LayerSpec
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ feature maps as (N, C, S, H, W) with S = 1 on the grid, in the dtype that the mo
 A framework is imported inside the methods of its backend, and only when the backend is used.
 """
 
+from typing import Optional
+
 
 class Declined(Exception):
     """Raised by a backend for what it does not implement; the check counts as declined, not as passed."""
@@ -13,7 +15,7 @@ class Declined(Exception):
 class Backend:
     """One implementation under test. Point `--backends` at a subclass as 'package.module:ClassName'."""
 
-    name = None  # the word used in options and reports
+    name: Optional[str] = None  # the word used in options and reports
 
     def unavailable_because(self):
         """None if the backend can run here, else the reason as a sentence, with what to install."""

@@ -5,6 +5,7 @@ stored, e.g. (3, 3) for a matrix). Everything that looks like an array operation
 broadcasting, reshape) acts on shape alone; data has shape + g_shape.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -23,14 +24,13 @@ class GArray:
     parameterizations: list = []
     _g_shapes: dict = {}
     # What the elements act on from the left: a type, and the function (self, other) -> other's type.
-    _left_actions = MappingProxyType({})
+    _left_actions: Mapping = MappingProxyType({})
     # (from, to) -> function of data. MatrixGArray finds its own by name.
-    _reparameterizations = MappingProxyType({})
+    _reparameterizations: Mapping = MappingProxyType({})
     _group_name = "GArray"
 
     # NumPy arrays hand `array * garray` to the GArray instead of multiplying entry by entry.
     __array_ufunc__ = None
-    __hash__ = None  # == is elementwise, as NumPy's
 
     def __init__(self, data, p="int"):
         name = type(self).__name__

@@ -1,0 +1,45 @@
+# make conformance   set up, and prove that numpy, chainer and torch compute identical, equivariant results
+# make test          set up, and run all tests
+# make lint          style, types
+# make bench         time the layers against planar convolutions
+# make clean         remove the environment and what the commands above wrote
+#
+# PYTHON chooses the interpreter, EXTRAS what is installed: make test PYTHON=python3.12 EXTRAS=chainer,conformance,test
+
+PYTHON ?= python3
+EXTRAS ?= chainer,torch,conformance,test,lint
+VENV ?= .venv
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
+CONSTRAINTS := constraints/py$(VERSION).txt
+INSTALLED := $(VENV)/installed
+BIN := $(VENV)/bin
+
+.PHONY: conformance test lint bench clean
+
+conformance: $(INSTALLED)
+	$(BIN)/python -m conformance run --report build/conformance
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+# Chainer is built from source here; the build constraint is what lets that work on a current pip.
+$(INSTALLED): setup.py constraints/build.txt $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet pip==25.3
+	PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/build.txt $(BIN)/pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
+	touch $@
+
+$(CONSTRAINTS):
+	@echo "There is no $@: this project is tested on Python 3.9 to 3.13. Choose one with PYTHON=..." >&2; exit 2
+
+clean:
+	rm -rf $(VENV) build .tox .benchmarks .pytest_cache .hypothesis .mypy_cache .ruff_cache conformance-report

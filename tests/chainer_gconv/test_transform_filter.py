@@ -1,0 +1,48 @@
+"""The filter transformation in Chainer: values, gradients, gradients of gradients."""
+
+import numpy as np
+import pytest
+from chainer import gradient_check
+
+from chainer_gconv import TransformGFilter, transform_filter
+from groupy.gconv import reference
+from groupy.gconv.layer_specs import LAYER_SPECS
+
+every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
+
+
+def filters(layer, rng, k=3, dtype=np.float64):
+    return rng.standard_normal((2, 3, LAYER_SPECS[layer].input_stabilizer_size, k, k)).astype(dtype)
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_groupys_interface_gives_the_definitions_filters(layer, dtype, k, rng):
+    spec, w = LAYER_SPECS[layer], filters(layer, rng, k, dtype)
+    transformed = TransformGFilter(spec.transformation(k).table)(w)
+    assert transformed.dtype == dtype
+    np.testing.assert_array_equal(transformed.array, reference.transform_filters(w, spec.group))
+
+
+@every_layer
+def test_gradient_and_gradient_of_the_gradient(layer, rng):
+    transformation = LAYER_SPECS[layer].transformation(3)
+    w = filters(layer, rng)
+    gy = rng.standard_normal(transform_filter(w, transformation).shape)
+    ggw = rng.standard_normal(w.shape)
+
+    def function(w):
+        return transform_filter(w, transformation)
+
+    gradient_check.check_backward(function, w, gy, dtype=np.float64, atol=1e-8, rtol=1e-8)
+    gradient_check.check_double_backward(lambda w: function(w) ** 2, w, gy, ggw, dtype=np.float64, atol=1e-7, rtol=1e-7)
+
+
+def test_filters_of_another_shape_are_refused(rng):
+    from chainer.utils.type_check import InvalidType
+
+    with pytest.raises(InvalidType):
+        transform_filter(filters("P4ConvZ2", rng), LAYER_SPECS["P4ConvP4"].transformation(3))
+    with pytest.raises(InvalidType):
+        transform_filter(filters("P4ConvP4", rng).astype(int), LAYER_SPECS["P4ConvP4"].transformation(3))
