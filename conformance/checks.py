@@ -14,6 +14,7 @@ class CheckFailed(AssertionError):
 
 def assert_identical(got, expected, what):
     """Every bit equal: shape, dtype and values (0.0 and -0.0 are equal, NaNs are not). Returns evidence."""
+    _assert_is_array(got, what)
     expected = _exactly(expected, got.dtype)
     _assert_same_form(got, expected, what)
     different = ~(got == expected)
@@ -24,6 +25,7 @@ def assert_identical(got, expected, what):
 
 def assert_within(got, expected, bound, what):
     """|got - expected| <= bound, elementwise; expected in float64. Returns evidence."""
+    _assert_is_array(got, what)
     _assert_same_form(got, expected.astype(got.dtype), what)
     error = np.abs(got.astype(np.float64) - expected)
     # A result that is not a number is no result.
@@ -58,9 +60,12 @@ def _exactly(expected, dtype):
     return converted
 
 
-def _assert_same_form(got, expected, what):
+def _assert_is_array(got, what):
     if not isinstance(got, np.ndarray):
         raise CheckFailed(f"{what}: the backend gave a {type(got).__name__}, expected a numpy.ndarray.")
+
+
+def _assert_same_form(got, expected, what):
     if got.shape != expected.shape:
         raise CheckFailed(f"{what}: shape {got.shape}, expected {expected.shape}.")
     if got.dtype != expected.dtype:

@@ -1,0 +1,53 @@
+"""The suite must be able to fail: each planted fault is caught, by the property that is meant to see it."""
+
+import pytest
+
+from conformance.backends import load_backend
+from conformance.cases import all_cases
+from conformance.faults import FAULTS
+from conformance.runner import FAILED, PASSED, plant, run_case
+from conformance.sizes import is_in_self_test
+
+CASES = [case for case in all_cases() if is_in_self_test(case.subject)]
+
+# Some faults can be seen by one property alone: without it they would pass.
+SEEN_BY_ONE = {
+    "stale-filters": {"state"},
+    "gradient-by-forward-table": {"gradient.0.W.integer", "gradient.4.W.integer", "gradient.0.W.real"},
+    "bias-gradient-of-one-orientation": {"gradient.0.b.integer", "gradient.4.b.integer", "gradient.0.b.real"},
+    "reduced-precision": {"outputs.real"},
+    "random-order-of-summation": {"determinism", "state"},
+    "gradient-of-ties-to-the-first": {"gradient.x.integer"},
+}
+# A layer may be consistent with itself and yet not the layer that was asked for.
+EQUIVARIANT_ALL_THE_SAME = {"mirrored-tap", "transposed-table", "ignored-mask"}
+
+
+def test_there_are_at_least_eight_and_their_names_differ():
+    names = [fault.name for fault in FAULTS]
+    assert len(names) >= 8 and len(set(names)) == len(names)
+    assert all(fault.description for fault in FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_fault_is_caught(fault):
+    result = plant(fault, CASES)
+    assert result.outcome == PASSED, result.message
+    caught_by = set(result.evidence["caught_by"])
+    if fault.name in SEEN_BY_ONE:
+        assert caught_by <= SEEN_BY_ONE[fault.name]
+    if fault.name in EQUIVARIANT_ALL_THE_SAME:
+        assert not any(name.startswith("equivariance") for name in caught_by)
+
+
+def test_the_backend_without_a_fault_passes_all_of_them():
+    backend = load_backend("numpy")
+    failed = [case.id for case in CASES if run_case(case, backend).outcome == FAILED]
+    assert failed == []
+
+
+def test_a_fault_that_no_case_can_see_is_reported():
+    ignorant = [case for case in CASES if case.property_name == "filters"]
+    stale = next(fault for fault in FAULTS if fault.name == "stale-filters")
+    result = plant(stale, ignorant)
+    assert result.outcome == FAILED and f"not caught by any of {len(ignorant)} checks" in result.message

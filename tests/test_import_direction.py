@@ -1,0 +1,106 @@
+"""Who may import whom: read from the import statements, then tried with the others blocked."""
+
+import ast
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FRAMEWORKS = {"chainer", "cupy", "torch", "chainer_gconv", "torch_gconv"}
+FORBIDDEN = {
+    "groupy": FRAMEWORKS | {"conformance"},
+    "chainer_gconv": {"torch", "torch_gconv", "conformance"},
+    "torch_gconv": {"chainer", "cupy", "chainer_gconv", "conformance"},
+    "conformance": FRAMEWORKS,
+}
+# Inside groupy a room may use those before it.
+ROOMS = ["garray", "gfunc", "gconv"]
+BACKENDS = {"chainer_backend.py", "torch_backend.py"}
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+def files():
+    return [path for package in FORBIDDEN for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_points_the_wrong_way(path):
+    if path.name in BACKENDS:
+        pytest.skip("a backend imports its framework, when asked to run it")
+    package, *rest = path.relative_to(ROOT).parts
+    imported = set(imported_modules(path))
+    assert not {module.split(".")[0] for module in imported} & FORBIDDEN[package]
+    if package == "groupy" and len(rest) > 1:
+        later = {f"groupy.{room}" for room in ROOMS[ROOMS.index(rest[0]) + 1 :]}
+        assert not {".".join(module.split(".")[:2]) for module in imported} & later
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_a_backend_imports_its_framework_inside_functions_alone(name):
+    tree = ast.parse((ROOT / "conformance" / "backends" / name).read_text(encoding="utf-8"))
+    top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in top if isinstance(node, ast.ImportFrom)}
+    assert not {module.split(".")[0] for module in modules} & FRAMEWORKS
+
+
+def run_blocked(blocked, script):
+    block = f"""
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {sorted(blocked)!r}:
+            raise ImportError(f'{{name}} is blocked')
+sys.meta_path.insert(0, Block())
+"""
+    return subprocess.run([sys.executable, "-c", block + script], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize(
+    "package, needs",
+    [
+        ("groupy.gconv.layer_specs", None),
+        ("chainer_gconv", "chainer"),
+        ("torch_gconv", "torch"),
+        ("conformance.cases", None),
+    ],
+)
+def test_each_package_imports_with_the_others_blocked(package, needs):
+    if needs and find_spec(needs) is None:
+        pytest.skip(f"{needs} is not installed")
+    result = run_blocked(FORBIDDEN[package.split(".")[0]], f"import {package}")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("package", ["groupy", "groupy.garray", "groupy.gfunc", "groupy.gconv.layer_specs"])
+def test_groupy_imports_no_third_party_package_but_numpy(package):
+    result = run_blocked(set(), f"import {package}\nprint(sorted({{name.split('.')[0] for name in sys.modules}}))")
+    assert result.returncode == 0, result.stderr
+    others = FRAMEWORKS | {"conformance", "matplotlib", "scipy", "PIL", "sklearn", "rich", "jinja2"}
+    assert not set(ast.literal_eval(result.stdout)) & others
+
+
+@pytest.mark.parametrize(
+    "package, framework, extra", [("chainer_gconv", "chainer", "chainer"), ("torch_gconv", "torch", "torch")]
+)
+def test_a_missing_framework_is_named_with_the_extra_to_install(package, framework, extra):
+    hide = f"""
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == {framework!r} else real(name, *rest)
+import {package}
+"""
+    result = run_blocked(set(), hide)
+    assert result.returncode == 1
+    assert f"is not installed: pip install 'groupy-gconv[{extra}]'" in result.stderr.splitlines()[-1]
