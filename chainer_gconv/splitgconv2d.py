@@ -123,15 +123,11 @@ class SplitGConv2D(chainer.Link):
         return F.reshape(y, (y.shape[0], self.out_channels, self.output_stabilizer_size, *y.shape[2:]))
 
     def _check(self, x):
-        layer = type(self).__name__
-        geometry.check_input(layer, x.shape, x.dtype.kind, self.in_channels, self.input_stabilizer_size)
-        size = x.shape[-2:]
-        geometry.check_size(layer, size, self.ksize, self.pad)
-        if not self._warned:
-            reason = geometry.equivariance_break(layer, size, self.ksize, self.stride, self.pad)
-            if reason:
-                self._warned = True
-                warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=4)
+        channels, kernel = (self.in_channels, self.input_stabilizer_size), (self.ksize, self.stride, self.pad)
+        reason = geometry.check_call(type(self).__name__, x.shape, x.dtype.kind, *channels, *kernel)
+        if reason and not self._warned:
+            self._warned = True
+            warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=4)
 
     def serialize(self, serializer):
         """Save or load W, b, filter_mask and inds; raises ValueError if loaded inds are not this layer's."""

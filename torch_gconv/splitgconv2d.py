@@ -111,16 +111,12 @@ class SplitGConv2D(nn.Module):
         return y.unflatten(1, (self.out_channels, S_out))
 
     def _check(self, x):
-        layer = type(self).__name__
         kind = "f" if x.is_floating_point() else "c" if x.is_complex() else "i"
-        geometry.check_input(layer, x.shape, kind, self.in_channels, self.input_stabilizer_size)
-        size = x.shape[-2:]
-        geometry.check_size(layer, size, self.kernel_size, self.padding)
-        if not self._warned:
-            reason = geometry.equivariance_break(layer, size, self.kernel_size, self.stride, self.padding)
-            if reason:
-                self._warned = True
-                warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=5)
+        channels, kernel = (self.in_channels, self.input_stabilizer_size), (self.kernel_size, self.stride, self.padding)
+        reason = geometry.check_call(type(self).__name__, x.shape, kind, *channels, *kernel)
+        if reason and not self._warned:
+            self._warned = True
+            warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=5)
 
     def extra_repr(self):
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]

@@ -43,15 +43,11 @@ class UnfoldFilterGradients(torch.autograd.Function):
     """Gradient of the folded filters (O, S_out * I * C) -> of w (O, I * C)."""
 
     generate_vmap_rule = True
+    setup_context = staticmethod(FoldFilters.setup_context)
 
     @staticmethod
     def forward(grad, gather, inverse, S_out):
         return grad.index_select(1, inverse).view(grad.shape[0], S_out, -1).sum(1)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, gather, inverse, ctx.S_out = inputs
-        ctx.save_for_backward(gather, inverse)
 
     @staticmethod
     def backward(ctx, grad):

@@ -92,6 +92,16 @@ def check_size(layer, size, ksize, pad):
             )
 
 
+def check_call(layer, shape, dtype_kind, in_channels, input_stabilizer_size, ksize, stride, pad):
+    """Check one call of a layer: its input (check_input), then its size (check_size).
+
+    Returns None, or why the output will not be equivariant (equivariance_break): no error, but worth a warning.
+    """
+    check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size)
+    check_size(layer, shape[-2:], ksize, pad)
+    return equivariance_break(layer, shape[-2:], ksize, stride, pad)
+
+
 def equivariance_break(layer, size, ksize, stride, pad):
     """None if turning and mirroring an input of size (H, W) turns and mirrors the output, else the reason.
 

@@ -1,0 +1,57 @@
+"""What backends share whose framework runs a network as a sequence of layer objects with parameters as attributes."""
+
+from conformance.backends.base import Backend
+from conformance.network import (
+    BatchNorm,
+    Conv,
+    CosetMaxPool,
+    ReLU,
+    SpatialMaxPool,
+    parameter_shapes,
+    parameters_of,
+)
+
+
+class SequentialBackend(Backend):
+    """A backend that makes one layer for each operation; its model can be indexed and knows its `network`.
+
+    A subclass has a method (operation, parameters, dtype) for each kind of operation, which makes the layer.
+    attributes: neutral name of a parameter -> the layer's attribute
+    """
+
+    attributes: dict = {}
+
+    _METHODS = {
+        Conv: "conv",
+        BatchNorm: "batch_norm",
+        ReLU: "relu",
+        SpatialMaxPool: "spatial_max_pool",
+        CosetMaxPool: "coset_max_pool",
+    }
+
+    def layers(self, network, parameters, dtype):
+        """The layers of a network, in order."""
+        return [
+            getattr(self, self._METHODS[type(operation)])(operation, parameters_of(parameters, position), dtype)
+            for position, operation in enumerate(network)
+        ]
+
+    def attribute(self, model, key):
+        """The framework's object that holds the parameter `key`."""
+        position, name = key.split(".")
+        return getattr(model[int(position)], self.attributes[name])
+
+    def apply(self, model, x):
+        """The framework's y (N, C, S, H, W) of its x; lifting layers take pictures (N, C, H, W), as their users do."""
+        if x.shape[2] == 1 and isinstance(model.network[0], Conv):
+            x = x[:, :, 0]
+        y = model(x)
+        return y if y.ndim == 5 else y.reshape(*y.shape[:2], 1, *y.shape[2:])
+
+    def parameters(self, model):
+        arrays = {key: self.array(self.attribute(model, key)) for key in parameter_shapes(model.network)}
+        return {key: value[..., 0, 0] if key.endswith(".mask") else value for key, value in arrays.items()}
+
+    def array(self, value):
+        """A parameter or buffer of the framework as a NumPy array."""
+        raise NotImplementedError
