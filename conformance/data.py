@@ -72,7 +72,7 @@ def integer_data(subject):
 
 
 def _two_valued(rng, subject):
-    """C - 1 and c + 1 equally often in each channel c: mean c, variance exactly 1, in any order of summation."""
+    """c - 1 and c + 1 equally often in each channel c: mean c, variance exactly 1, in any order of summation."""
     N, channels, *rest = subject.x_shape
     x = np.empty((channels, N * int(np.prod(rest))), dtype=np.int64)
     x[:] = np.where(np.arange(x.shape[1]) % 2, 1, -1)

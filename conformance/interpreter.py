@@ -26,7 +26,7 @@ class Interpreter:
         self._saved = []
 
     def forward(self, x, training=False):
-        """X (N, C, S, H, W) -> y (N, C', S', H', W')."""
+        """x (N, C, S, H, W) -> y (N, C', S', H', W')."""
         x = np.asarray(x, dtype=self.dtype)
         self._training, self._saved = training, []
         for operation, parameters in self._layers:
@@ -49,7 +49,7 @@ class Interpreter:
         return gradient, gradients
 
     def convolve(self, operation, W, b, x):
-        """Y of one convolution; W is masked already, b may be None."""
+        """y of one convolution; W is masked already, b may be None."""
         raise NotImplementedError
 
     def convolution_gradients(self, operation, W, x, gy):

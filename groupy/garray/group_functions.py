@@ -107,7 +107,7 @@ class PlaneGroupFunctions(GroupFunctions):
         return self.element(t, len(self.periods))
 
     def rotation(self, r, center=(0, 0)):
-        """R unit turns counterclockwise about the point `center`: integers (..., 2). Shapes broadcast."""
+        """r unit turns counterclockwise about the point `center`: integers (..., 2). Shapes broadcast."""
         turns = self.element(np.asarray(r)[..., None], self._names.index("r"))
         to_center = self.translation(center)
         return to_center * turns * to_center.inv()

@@ -25,7 +25,7 @@ def as_pair(layer, name, value, minimum):
 
 
 def check_channels(layer, name, channels):
-    """Channels as a positive int. Raises TypeError or ValueError, naming layer and argument."""
+    """channels as a positive int. Raises TypeError or ValueError, naming layer and argument."""
     try:
         channels = operator.index(channels)
     except TypeError:

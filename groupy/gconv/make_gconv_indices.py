@@ -66,7 +66,7 @@ def flatten_indices(inds):
 
 
 def check_ksize(ksize):
-    """Ksize as an int. Raises TypeError if it is not an integer, ValueError if it is not positive."""
+    """ksize as an int. Raises TypeError if it is not an integer, ValueError if it is not positive."""
     try:
         size = operator.index(ksize)
     except TypeError:

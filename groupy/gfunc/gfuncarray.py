@@ -61,23 +61,23 @@ class GFuncArray:
         return self._with_values(part)
 
     def __mul__(self, other):
-        """F * g: the function s -> f(s g)."""
+        """f * g: the function s -> f(s g)."""
         if not isinstance(other, GArray):
             return NotImplemented
         return self.right_translate(other)
 
     def __rmul__(self, other):
-        """G * f: the function s -> f(g^-1 s), f moved by g."""
+        """g * f: the function s -> f(g^-1 s), f moved by g."""
         if not isinstance(other, GArray):
             return NotImplemented
         return self.left_translate(other)
 
     def left_translate(self, g, fill=None):
-        """G * f, reading `fill` where g^-1 s lies outside the grid."""
+        """g * f, reading `fill` where g^-1 s lies outside the grid."""
         return self(self.left_translation_points(g), fill=fill)
 
     def right_translate(self, g, fill=None):
-        """F * g, reading `fill` where s g lies outside the grid."""
+        """f * g, reading `fill` where s g lies outside the grid."""
         return self(self.right_translation_points(g), fill=fill)
 
     def g2i(self, g):
@@ -114,7 +114,7 @@ class GFuncArray:
         return g.inv() * self.i2g
 
     def right_translation_points(self, g):
-        """S g for every sample point s; shapes broadcast."""
+        """s g for every sample point s; shapes broadcast."""
         return self.i2g * g
 
     def left_translation_indices(self, g):

@@ -32,7 +32,7 @@ def elements(module, shape):
 
 @st.composite
 def broadcastable(draw, module, n):
-    """N arrays of elements whose shapes broadcast, each in some parameterization."""
+    """n arrays of elements whose shapes broadcast, each in some parameterization."""
     shapes = draw(mutually_broadcastable_shapes(num_shapes=n, max_dims=2, max_side=2)).input_shapes
     parameterizations = st.sampled_from(TYPES[module].parameterizations)
     return [draw(elements(module, shape)).reparameterize(draw(parameterizations)) for shape in shapes]

@@ -49,7 +49,7 @@ def test_group_convolution_correlates_with_the_translated_filter(h, rng):
 @every_layer
 @pytest.mark.parametrize("stride, pad, k", [(1, 0, 3), (2, 1, 3), ((1, 2), (0, 1), 2), (3, 2, 4)])
 def test_gradients_are_the_transposed_map(layer, stride, pad, k, rng):
-    """Y is linear in x and in w, so <y(x), gy> = <x, gx> and <y(w), gy> = <w, gw>, exactly on integers."""
+    """y is linear in x and in w, so <y(x), gy> = <x, gx> and <y(w), gy> = <w, gw>, exactly on integers."""
     group, x, w, _ = small_case(layer, rng, k)
     y = reference.gconv(x, w, None, group, stride, pad)
     gy = rng.integers(-8, 9, y.shape)
