@@ -22,6 +22,8 @@ class PlaneFuncArray(GFuncArray):
     group: PlaneGroupFunctions
 
     def __init__(self, v, umin=None, umax=None, vmin=None, vmax=None):
+        if np.ndim(v) < 2:
+            raise ValueError(f"{type(self).__name__}: v must end in axes (u, v), got shape {np.shape(v)}.")
         bounds = (umin, umax, vmin, vmax)
         if all(bound is None for bound in bounds):
             nu, nv = np.shape(v)[-2:]

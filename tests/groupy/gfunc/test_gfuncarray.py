@@ -98,6 +98,7 @@ class TestArrayOfFunctions:
     "make, error, message",
     [
         (lambda: GFuncArray(np.zeros(4), np.zeros(4)), TypeError, "i2g must be a GArray, got ndarray"),
+        (lambda: Z2FuncArray(np.zeros(3)), ValueError, r"Z2FuncArray: v must end in axes \(u, v\), got shape \(3,\)"),
         (lambda: GFuncArray([0, 0, 0, 0], C4), TypeError, "v must be a numpy.ndarray, got list"),
         (lambda: GFuncArray(np.zeros(3), C4), ValueError, "must end in the shape of its sample points"),
         (lambda: GFuncArray(np.zeros(4), C4[:])(Z2Array([0, 0])), TypeError, "function of C4Array, got Z2Array"),
