@@ -77,7 +77,7 @@ def _describe(got, expected, different):
     largest = np.nanmax(np.abs(got.astype(np.float64) - expected), initial=0)
     return (
         f"{np.count_nonzero(different)} of {got.size} elements differ, by up to {largest:.3g}; "
-        f"the first at {place}: {got[place]!r}, expected {expected[place]!r}"
+        f"the first at {place}: {got[place]}, expected {expected[place]}"
     )
 
 

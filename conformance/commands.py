@@ -14,7 +14,16 @@ from conformance.cases import all_cases, matching
 from conformance.faults import FAULTS
 from conformance.pictures import PictureError, default_pictures, read_picture
 from conformance.report import ReportError, by_property, report_directory, summarize, to_html, to_json, to_junit
-from conformance.runner import FAILED, PASSED, UNEXPECTED_PASS, ExpectedFailures, plant, run_case
+from conformance.runner import (
+    DECLINED,
+    EXPECTED_FAILURE,
+    FAILED,
+    PASSED,
+    UNEXPECTED_PASS,
+    ExpectedFailures,
+    plant,
+    run_case,
+)
 from conformance.sizes import is_in_self_test, picture_subjects
 
 _NEEDED = {"rich": "rich", "jinja2": "jinja2", "matplotlib": "matplotlib", "PIL": "pillow"}  # module: package
@@ -158,7 +167,8 @@ def _identical_across_backends(results, n_backends):
     for result in results:
         if result.property_name.endswith(".integer"):
             by_case.setdefault(result.id, []).append(result)
-    compared = [own for own in by_case.values() if len(own) == n_backends > 1]
+    complete = [own for own in by_case.values() if len(own) == n_backends > 1]
+    compared = [own for own in complete if not any(result.outcome == DECLINED for result in own)]
     return {"compared": len(compared), "identical": sum(_all_identical(own) for own in compared)}
 
 
@@ -181,7 +191,7 @@ class _progress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description:24}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=total)
 
@@ -207,7 +217,7 @@ def _show(report, html):
     table.add_column("property")
     backends = report["backends"]
     for backend in backends:
-        table.add_column(backend["name"], justify="right")
+        table.add_column(escape(backend["name"]), justify="right")
     for family, counts in by_property(report):
         table.add_row(family, *(_cell(counts[backend["name"]]) for backend in backends))
     table.add_section()
@@ -217,11 +227,12 @@ def _show(report, html):
         _show_faults(console, report)
     for backend in backends:
         if backend["unavailable_because"]:
-            console.print(f"{backend['name']}: {escape(backend['unavailable_because'])}", highlight=False)
+            console.print(escape(f"{backend['name']}: {backend['unavailable_because']}"), highlight=False)
     failed = [result for result in report["results"] if result["outcome"] in (FAILED, UNEXPECTED_PASS)]
     for result in failed[:_SHOWN_FAILURES]:
-        console.print(f"[red]{result['outcome']}[/red] {result['backend']} {escape(result['id'])}", highlight=False)
-        console.print(f"  {escape(result['message'])}", highlight=False)
+        name = escape(f"{result['backend']} {result['id']}")
+        console.print(f"[red]{result['outcome']}[/red] {name}", highlight=False, soft_wrap=True)
+        console.print(f"  {escape(result['message'].splitlines()[0])}", highlight=False)  # tracebacks are in the report
     if len(failed) > _SHOWN_FAILURES:
         console.print(f"... and {len(failed) - _SHOWN_FAILURES} more, in the report")
     for pattern in report["stale_expected_failures"]:
@@ -230,7 +241,7 @@ def _show(report, html):
     if identical["compared"]:
         console.print(
             f"{identical['identical']} of {identical['compared']} outputs and gradients on integers are identical in "
-            f"every bit across {', '.join(backend['name'] for backend in backends if backend['run'])}",
+            f"every bit across {escape(', '.join(backend['name'] for backend in backends if backend['run']))}",
             highlight=False,
         )
     verdict = "[green]all checks passed[/green]" if report["passed"] else "[red]NOT all checks passed[/red]"
@@ -241,7 +252,8 @@ def _cell(counts):
     run, bad = sum(counts.values()), counts[FAILED] + counts[UNEXPECTED_PASS]
     if not run:
         return "-"
-    return f"{counts[PASSED]} / {run}" + (f" [red]({bad} failed)[/red]" if bad else "")
+    aside = "".join(f" ({counts[o]} {o})" for o in (EXPECTED_FAILURE, DECLINED) if counts[o])
+    return f"{counts[PASSED]} / {run}{aside}" + (f" [red]({bad} failed)[/red]" if bad else "")
 
 
 def _show_faults(console, report):

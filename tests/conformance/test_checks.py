@@ -16,7 +16,10 @@ def test_equal_bits_pass_and_leave_a_fingerprint():
 @pytest.mark.parametrize(
     "got, message",
     [
-        (np.array([1, 2, 4], np.float32), r"y: 1 of 3 elements differ, by up to 1; the first at \(2,\): .*4.0.*3.0"),
+        (
+            np.array([1, 2, 4], np.float32),
+            r"y: 1 of 3 elements differ, by up to 1; the first at \(2,\): 4.0, expected 3.0",
+        ),
         (np.array([1, 2, np.nan], np.float32), "1 of 3 elements differ"),
         (np.array([1, 2], np.float32), r"y: shape \(2,\), expected \(3,\)"),
         ([1, 2, 3], "y: the backend gave a list"),
