@@ -13,21 +13,19 @@ from conformance.backends import KNOWN, UnknownBackend, load_backend
 from conformance.cases import all_cases, matching
 from conformance.faults import FAULTS
 from conformance.pictures import PictureError, default_pictures, read_picture
-from conformance.report import ReportError, by_property, report_directory, summarize, to_html, to_json, to_junit
+from conformance.report import ReportError, report_directory, summarize, to_html, to_json, to_junit
 from conformance.runner import (
     DECLINED,
-    EXPECTED_FAILURE,
     FAILED,
     PASSED,
-    UNEXPECTED_PASS,
     ExpectedFailures,
     plant,
     run_case,
 )
 from conformance.sizes import is_in_self_test, picture_subjects
+from conformance.terminal import progress, show
 
 _NEEDED = {"rich": "rich", "jinja2": "jinja2", "matplotlib": "matplotlib", "PIL": "pillow"}  # module: package
-_SHOWN_FAILURES = 10  # in the terminal; the reports have them all
 
 
 class BadUse(Exception):
@@ -54,7 +52,7 @@ def run(options):
             write({"report.json": to_json(report), "report.html": to_html(report), "junit.xml": to_junit(report)})
     except (ReportError, UnknownBackend, PictureError) as problem:
         raise BadUse(str(problem)) from None
-    _show(report, os.path.join(options.report, "report.html"))
+    show(report, os.path.join(options.report, "report.html"))
     return 0 if report["passed"] else 1
 
 
@@ -63,8 +61,10 @@ def _run(options):
     pictures = _choose_pictures(options.image)
     every_case = all_cases(pictures)
     cases = _select(options.cases, every_case)
+    subjects = {case.subject for case in cases}
+    shown = [picture for picture in pictures if picture_subjects([picture])[0].name in subjects]
     results, stale = [], []
-    with _progress(len(cases) * len(backends)) as advance:
+    with progress(len(cases) * len(backends) + len(shown)) as advance:
         for backend in backends:
             expected_failures = ExpectedFailures.of(backend.name)
             if len(cases) == len(every_case):
@@ -72,9 +72,7 @@ def _run(options):
             for case in cases:
                 advance(backend.name)
                 results.append(run_case(case, backend, expected_failures))
-        chosen = {case.subject for case in cases}
-        shown = [p for p in pictures if picture_subjects([p])[0].name in chosen]
-        described_pictures = [_describe_picture(p, backends, results, advance) for p in shown]
+        described_pictures = [_describe_picture(picture, backends, results, advance) for picture in shown]
     report = summarize(_header(), described, results, len(every_case), described_pictures, stale)
     report["identical_across_backends"] = _identical_across_backends(results, len(backends))
     return report
@@ -83,7 +81,7 @@ def _run(options):
 def _self_test(options):
     cases = _select(options.cases, [case for case in all_cases() if is_in_self_test(case.subject)])
     backend = load_backend("numpy")
-    with _progress(len(cases) + len(FAULTS)) as advance:
+    with progress(len(cases) + len(FAULTS)) as advance:
         results = []
         for case in cases:  # without a fault, all of them pass
             advance("without a fault")
@@ -181,90 +179,3 @@ def _header():
         "machine": f"{system}, Python {platform.python_version()}",
         "device": "cpu",
     }
-
-
-class _progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, total):
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description:24}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=total)
-
-    def __enter__(self):
-        self._bar.__enter__()
-        return self._advance
-
-    def _advance(self, description):
-        self._bar.update(self._task, description=description, advance=1)
-
-    def __exit__(self, *exception):
-        self._bar.__exit__(*exception)
-
-
-def _show(report, html):
-    """The report as a table in the terminal."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    table = Table(title="Conformance: passed / run")
-    table.add_column("property")
-    backends = report["backends"]
-    for backend in backends:
-        table.add_column(escape(backend["name"]), justify="right")
-    for family, counts in by_property(report):
-        table.add_row(family, *(_cell(counts[backend["name"]]) for backend in backends))
-    table.add_section()
-    table.add_row("all", *(_cell(backend["counts"]) if backend["run"] else "not run" for backend in backends))
-    console.print(table)
-    if any(result["property_name"] == "planted-fault" for result in report["results"]):
-        _show_faults(console, report)
-    for backend in backends:
-        if backend["unavailable_because"]:
-            console.print(escape(f"{backend['name']}: {backend['unavailable_because']}"), highlight=False)
-    failed = [result for result in report["results"] if result["outcome"] in (FAILED, UNEXPECTED_PASS)]
-    for result in failed[:_SHOWN_FAILURES]:
-        name = escape(f"{result['backend']} {result['id']}")
-        console.print(f"[red]{result['outcome']}[/red] {name}", highlight=False, soft_wrap=True)
-        console.print(f"  {escape(result['message'].splitlines()[0])}", highlight=False)  # tracebacks are in the report
-    if len(failed) > _SHOWN_FAILURES:
-        console.print(f"... and {len(failed) - _SHOWN_FAILURES} more, in the report")
-    for pattern in report["stale_expected_failures"]:
-        console.print(f"[red]stale expected failure[/red] {escape(pattern)}: matches no case", highlight=False)
-    identical = report.get("identical_across_backends", {"compared": 0})
-    if identical["compared"]:
-        console.print(
-            f"{identical['identical']} of {identical['compared']} outputs and gradients on integers are identical in "
-            f"every bit across {escape(', '.join(backend['name'] for backend in backends if backend['run']))}",
-            highlight=False,
-        )
-    verdict = "[green]all checks passed[/green]" if report["passed"] else "[red]NOT all checks passed[/red]"
-    console.print(f"{verdict} in {report['seconds']:.1f} s; report: {escape(html)}", highlight=False)
-
-
-def _cell(counts):
-    run, bad = sum(counts.values()), counts[FAILED] + counts[UNEXPECTED_PASS]
-    if not run:
-        return "-"
-    aside = "".join(f" ({counts[o]} {o})" for o in (EXPECTED_FAILURE, DECLINED) if counts[o])
-    return f"{counts[PASSED]} / {run}{aside}" + (f" [red]({bad} failed)[/red]" if bad else "")
-
-
-def _show_faults(console, report):
-    from rich.markup import escape
-
-    for result in report["results"]:
-        if result["property_name"] == "planted-fault":
-            caught_by = result["evidence"]["caught_by"]
-            verdict = "[green]caught[/green]    " if caught_by else "[red]NOT CAUGHT[/red]"
-            console.print(f"{verdict} {result['subject']}: {escape(result['evidence']['fault'])}", highlight=False)
-            if caught_by:
-                first = next(iter(caught_by.values())).split(": ")[0]
-                others = f" and {len(caught_by) - 1} more properties" if len(caught_by) > 1 else ""
-                console.print(f"           by {escape(first)}{others}", highlight=False, soft_wrap=True)

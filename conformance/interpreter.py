@@ -5,12 +5,14 @@ dtype: the reference goes by the definition over group elements in float64, the 
 index tables in the network's own dtype. The other operations stand here once.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from conformance.network import BatchNorm, Conv, CosetMaxPool, ReLU, SpatialMaxPool, parameters_of
 
 
-class Interpreter:
+class Interpreter(ABC):
     """One network with its parameters.
 
     forward(x) keeps what backward(gy) needs; parameters holds the running statistics too and is
@@ -48,13 +50,13 @@ class Interpreter:
             gradients.update({f"{position}.{name}": value for name, value in of_parameters.items()})
         return gradient, gradients
 
+    @abstractmethod
     def convolve(self, operation, W, b, x):
         """y of one convolution; W is masked already, b may be None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def convolution_gradients(self, operation, W, x, gy):
         """gx, gW, gb of one convolution; W is masked already."""
-        raise NotImplementedError
 
     def conv(self, operation, parameters, x):
         W = self._masked(parameters["W"], parameters)

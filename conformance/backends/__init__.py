@@ -1,6 +1,7 @@
 """The implementations under test, loaded by name."""
 
 import importlib
+import inspect
 
 from conformance.backends.base import Backend, Declined
 
@@ -29,6 +30,9 @@ def load_backend(name):
     backend_type = getattr(module, class_name, None)
     if not (isinstance(backend_type, type) and issubclass(backend_type, Backend)):
         raise UnknownBackend(f"backend {name!r}: {module_name} has no Backend class {class_name!r}.")
+    if inspect.isabstract(backend_type):
+        missing = ", ".join(sorted(backend_type.__abstractmethods__))
+        raise UnknownBackend(f"backend {name!r}: {class_name} does not implement {missing}.")
     backend = backend_type()
     backend.name = backend.name or name
     return backend

@@ -5,6 +5,7 @@ feature maps as (N, C, S, H, W) with S = 1 on the grid, in the dtype that the mo
 A framework is imported inside the methods of its backend, and only when the backend is used.
 """
 
+from abc import ABC, abstractmethod
 from typing import Optional
 
 
@@ -12,7 +13,7 @@ class Declined(Exception):
     """Raised by a backend for what it does not implement; the check counts as declined, not as passed."""
 
 
-class Backend:
+class Backend(ABC):
     """One implementation under test. Point `--backends` at a subclass as 'package.module:ClassName'."""
 
     name: Optional[str] = None  # the word used in options and reports
@@ -25,34 +26,34 @@ class Backend:
         """What reports say of the software: a dict from name to version."""
         return {}
 
+    @abstractmethod
     def build(self, network, parameters, dtype):
         """A model of a network description (conformance.network) with the given parameters.
 
         parameters: dict of arrays by key, as conformance.network.parameter_shapes lists them
         dtype: numpy.float32 or numpy.float64
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, model, x, training=False):
         """The output for x; in training, batch normalization uses and updates statistics."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gradients(self, model, x, gy, training=False):
         """The gradients of sum(forward(model, x) * gy): gx, and a dict by key for every weight."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transformed_filters(self, model):
         """The transformed filters of the network's first layer, (O, S_out, I, S_in, k, k)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parameters(self, model):
         """The present parameters, running statistics included, as a dict by key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self, model, path):
         """Write the model's parameters to a file, the way users of the framework do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, model, path):
         """Read them back into a model of the same network, in place."""
-        raise NotImplementedError

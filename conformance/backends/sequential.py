@@ -1,5 +1,7 @@
 """What backends share whose framework runs a network as a sequence of layer objects with parameters as attributes."""
 
+from abc import abstractmethod
+
 from conformance.backends.base import Backend
 from conformance.network import (
     BatchNorm,
@@ -52,6 +54,6 @@ class SequentialBackend(Backend):
         arrays = {key: self.array(self.attribute(model, key)) for key in parameter_shapes(model.network)}
         return {key: value[..., 0, 0] if key.endswith(".mask") else value for key, value in arrays.items()}
 
+    @abstractmethod
     def array(self, value):
         """A parameter or buffer of the framework as a NumPy array."""
-        raise NotImplementedError

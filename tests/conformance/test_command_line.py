@@ -11,7 +11,7 @@ import pytest
 
 from conformance import __main__ as command_line
 from conformance import commands
-from conformance.backends import KNOWN, Backend
+from conformance.backends import KNOWN
 from conformance.backends.numpy_backend import NumpyBackend
 from conformance.report import report_directory
 
@@ -21,7 +21,7 @@ pytest.importorskip("jinja2", reason="the conformance extra is not installed")
 QUICK = "outputs.*/P4ConvZ2/k3-s1-p1-i3-o4-n2-8x8-float32"
 
 
-class AbsentBackend(Backend):
+class AbsentBackend(NumpyBackend):
     """A framework that is not there."""
 
     name = "absent"

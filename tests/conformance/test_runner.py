@@ -3,7 +3,7 @@
 import pytest
 
 from conformance import runner
-from conformance.backends import KNOWN, Declined, UnknownBackend, load_backend
+from conformance.backends import KNOWN, Backend, Declined, UnknownBackend, load_backend
 from conformance.backends.numpy_backend import NumpyBackend
 from conformance.case import Case
 from conformance.checks import CheckFailed
@@ -75,6 +75,18 @@ def test_the_kept_lists_parse_and_are_empty(name):
 def test_backends_that_cannot_be_loaded_are_named(name, message):
     with pytest.raises(UnknownBackend, match=message):
         load_backend(name)
+
+
+class HalfAPort(Backend):
+    """A port of which only this much is there."""
+
+    def forward(self, model, x, training=False):
+        return x
+
+
+def test_a_port_that_lacks_methods_is_told_which():
+    with pytest.raises(UnknownBackend, match="HalfAPort does not implement build, gradients, load, parameters, save"):
+        load_backend(f"{__name__}:HalfAPort")
 
 
 def test_a_port_is_loaded_from_its_module():
