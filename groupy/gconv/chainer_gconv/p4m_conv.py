@@ -1,0 +1,5 @@
+"""GrouPy's path to chainer_gconv.p4m_conv."""
+
+from groupy.gconv.old_paths import forward_to
+
+__getattr__, __dir__ = forward_to("chainer_gconv.p4m_conv")

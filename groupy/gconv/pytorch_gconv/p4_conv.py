@@ -1,0 +1,5 @@
+"""The PyTorch port's path to torch_gconv.p4_conv."""
+
+from groupy.gconv.old_paths import forward_to
+
+__getattr__, __dir__ = forward_to("torch_gconv.p4_conv")
