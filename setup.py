@@ -31,7 +31,10 @@ setup(
     install_requires=["numpy>=1.22"],
     extras_require=EXTRAS,
     packages=find_packages(include=["groupy*", "chainer_gconv*", "torch_gconv*", "conformance*"]),
-    package_data={"conformance": ["templates/*.html", "expected_failures/*.txt"]},
+    package_data={
+        "chainer_gconv": ["kernels.cu"],
+        "conformance": ["templates/*.html", "expected_failures/*.txt"],
+    },
     classifiers=[
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",

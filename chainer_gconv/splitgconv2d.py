@@ -75,7 +75,10 @@ class SplitGConv2D(chainer.Link):
         self._warned = False
 
         self.add_persistent("inds", self.make_transformation_indices(self.ksize))
-        self.transformation = FilterTransformation(self.inds)
+        spec = getattr(self, "spec", None)
+        shared = spec.transformation(self.ksize) if spec else None
+        own_table = shared is None or not np.array_equal(self.inds, shared.table)
+        self.transformation = FilterTransformation(self.inds) if own_table else shared
         w_shape = (self.out_channels, self.in_channels, self.input_stabilizer_size, self.ksize, self.ksize)
         if filter_mask is None:
             self.filter_mask = None

@@ -1,13 +1,15 @@
 """The filter transformation as a Chainer function: canonical filters to folded filters, by gathering.
 
-w: (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k), any floating dtype, NumPy or CuPy.
+w: (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k); float16, 32 or 64, NumPy or CuPy.
 The gradient gathers with the inverse table and sums over S_out, in a fixed order.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
 import chainer
+import numpy as np
 from chainer.utils import type_check
 
+from chainer_gconv import kernels
 from groupy.gconv.filter_transformation import FilterTransformation
 
 
@@ -30,10 +32,10 @@ class FoldFilters(chainer.FunctionNode):
 
     def forward(self, inputs):
         (w,) = inputs
-        xp = chainer.backend.get_array_module(w)
+        if not isinstance(w, np.ndarray):
+            return (kernels.fold_filters(w, self.transformation),)
         O, I, S_in, *kernel = w.shape
-        gather = xp.asarray(self.transformation.folded_gather(I))
-        folded = xp.take(w.reshape(O, -1), gather, axis=1)
+        folded = np.take(w.reshape(O, -1), self.transformation.folded_gather(I), axis=1)
         return (folded.reshape(O * self.transformation.output_stabilizer_size, I * S_in, *kernel),)
 
     def backward(self, target_input_indexes, grad_outputs):
@@ -48,12 +50,15 @@ class UnfoldFilterGradients(chainer.FunctionNode):
 
     def forward(self, inputs):
         (grad,) = inputs
-        xp = chainer.backend.get_array_module(grad)
+        if not isinstance(grad, np.ndarray):
+            return (kernels.unfold_filter_gradients(grad, self.transformation),)
         S_out, S_in = self.transformation.output_stabilizer_size, self.transformation.input_stabilizer_size
         O, I, kernel = grad.shape[0] // S_out, grad.shape[1] // S_in, grad.shape[2:]
-        gather = xp.asarray(self.transformation.folded_inverse(I))
-        landed = xp.take(grad.reshape(O, -1), gather, axis=1)
-        return (landed.reshape(O, S_out, -1).sum(axis=1).reshape(O, I, S_in, *kernel),)
+        landed = np.take(grad.reshape(O, -1), self.transformation.folded_inverse(I), axis=1)
+        # Halves are summed in float32, as the GPU kernel sums them.
+        wide = np.result_type(grad.dtype, np.float32)
+        summed = landed.reshape(O, S_out, -1).sum(axis=1, dtype=wide).astype(grad.dtype)
+        return (summed.reshape(O, I, S_in, *kernel),)
 
     def backward(self, target_input_indexes, grad_outputs):
         return FoldFilters(self.transformation).apply(grad_outputs)
@@ -72,3 +77,27 @@ class TransformGFilter:
     def __call__(self, w):
         shape = (w.shape[0], self.transformation.output_stabilizer_size, *w.shape[1:])
         return chainer.functions.reshape(transform_filter(w, self.transformation), shape)
+
+
+def index_group_func_kernel(input, T, U, V, output):
+    """GrouPy's forward kernel: write input (O, I, S_in, k, k), transformed, to output (O, S_out, I, S_in, k, k).
+
+    T, U, V: index tables, int32 (S_out, S_in, k, k) each. NumPy or CuPy arrays.
+    """
+    (folded,) = FoldFilters(_transformation(T, U, V)).forward((input,))
+    output[...] = folded.reshape(output.shape)
+
+
+def grad_index_group_func_kernel(grad_output, T, U, V, grad_input):
+    """GrouPy's gradient kernel: add the gradient of grad_output (O, S_out, I, S_in, k, k) to grad_input.
+
+    T, U, V: index tables, int32 (S_out, S_in, k, k) each. NumPy or CuPy arrays.
+    """
+    O, S_out, I, S_in, *kernel = grad_output.shape
+    folded = grad_output.reshape(O * S_out, I * S_in, *kernel)
+    (gradient,) = UnfoldFilterGradients(_transformation(T, U, V)).forward((folded,))
+    grad_input += gradient
+
+
+def _transformation(*coordinates):
+    return FilterTransformation(np.stack([chainer.cuda.to_cpu(axis) for axis in coordinates], axis=-1))

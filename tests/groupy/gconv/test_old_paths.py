@@ -9,6 +9,10 @@ import pytest
 
 LAYERS = ("P4ConvZ2", "P4ConvP4", "P4MConvZ2", "P4MConvP4M")
 CHAINER = {
+    "groupy.gconv.chainer_gconv.kernels.integer_indexing_cuda_kernel": (
+        "chainer_gconv.transform_filter",
+        ("index_group_func_kernel", "grad_index_group_func_kernel"),
+    ),
     "groupy.gconv.chainer_gconv": ("chainer_gconv", LAYERS),
     "groupy.gconv.chainer_gconv.p4_conv": ("chainer_gconv", LAYERS[:2]),
     "groupy.gconv.chainer_gconv.p4m_conv": ("chainer_gconv", LAYERS[2:]),
@@ -17,6 +21,10 @@ CHAINER = {
     "groupy.gconv.chainer_gconv.pooling.plane_group_spatial_max_pooling": (
         "chainer_gconv",
         ("plane_group_spatial_max_pooling",),
+    ),
+    "groupy.gconv.gconv_chainer.kernels.integer_indexing_cuda_kernel": (
+        "chainer_gconv.transform_filter",
+        ("index_group_func_kernel", "grad_index_group_func_kernel"),
     ),
     "groupy.gconv.gconv_chainer": ("chainer_gconv", LAYERS),
     "groupy.gconv.gconv_chainer.p4_conv": ("chainer_gconv", LAYERS[:2]),
@@ -36,7 +44,7 @@ every_old_path = pytest.mark.parametrize("old", [*CHAINER, *TORCH])
 
 def new_path(old):
     new, names = {**CHAINER, **TORCH}[old]
-    framework = new.split("_")[0]
+    framework = new.split(".")[0].split("_")[0]
     if find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     return importlib.import_module(new), names

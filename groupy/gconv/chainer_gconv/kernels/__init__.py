@@ -1,0 +1,1 @@
+"""GrouPy's package of kernels."""

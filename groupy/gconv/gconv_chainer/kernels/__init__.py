@@ -1,0 +1,1 @@
+"""HexaConv's package of kernels."""

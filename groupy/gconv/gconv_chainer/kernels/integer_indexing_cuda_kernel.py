@@ -1,0 +1,5 @@
+"""HexaConv's path to chainer_gconv.transform_filter."""
+
+from groupy.gconv.old_paths import forward_to
+
+__getattr__, __dir__ = forward_to("chainer_gconv.transform_filter")

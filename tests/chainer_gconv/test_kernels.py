@@ -1,0 +1,236 @@
+"""The CUDA source without a GPU in sight: run on the CPU, followed past 32 bits, and compiled."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainer_gconv import kernels
+from chainer_gconv.transform_filter import grad_index_group_func_kernel, index_group_func_kernel
+from groupy.gconv import reference
+from groupy.gconv.layer_specs import LAYER_SPECS
+
+SHIM = Path(__file__).parent / "cuda_on_the_cpu" / "shim.h"
+SOURCE = Path(kernels.__file__).parent / "kernels.cu"
+HUGE = 2**40  # elements: makes definitions() choose 64-bit offsets
+
+needs_host_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to build the kernels with")
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc to compile the kernels with")
+
+
+@pytest.fixture(scope="module")
+def on_the_cpu(tmp_path_factory):
+    """kernels.cu built by the host compiler, for a dtype and a number of elements."""
+    folder = tmp_path_factory.mktemp("kernels")
+
+    @cache
+    def build(dtype, size, *extra):
+        library = folder / f"{dtype}-{size}-{len(extra)}.so"
+        macros = [f"-D{name}={value}" for name, value in kernels.definitions(dtype, size).items()]
+        command = ["g++", "-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wno-unused-function"]
+        subprocess.run(
+            [*command, *macros, *extra, f'-DKERNELS="{SOURCE}"', str(SHIM), "-o", str(library)],
+            check=True,
+        )
+        return ctypes.CDLL(str(library))
+
+    return build
+
+
+def launch(library, name, values, table, shape, rows, transformation):
+    result = np.full(shape, -1, values.dtype)
+    columns = result.size // rows
+    table = table.astype(np.int32)
+    pointer = ctypes.c_void_p
+    getattr(library, f"run_{name}")(
+        *kernels.grid_of(rows, columns),
+        kernels.BLOCK,
+        values.ctypes.data_as(pointer),
+        table.ctypes.data_as(pointer),
+        result.ctypes.data_as(pointer),
+        ctypes.c_longlong(rows),
+        ctypes.c_longlong(columns),
+        transformation.output_stabilizer_size,
+        transformation.n_cells,
+    )
+    return result
+
+
+def filters(layer, O, I, k, dtype, seed):
+    shape = (O, I, LAYER_SPECS[layer].input_stabilizer_size, k, k)
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+shapes = {
+    "layer": st.sampled_from(sorted(LAYER_SPECS)),
+    "O": st.integers(1, 5),
+    "I": st.integers(1, 9),
+    "k": st.integers(1, 5),
+    "dtype": st.sampled_from(["float16", "float32", "float64"]),
+    "size": st.sampled_from([1, HUGE]),
+    "seed": st.integers(0, 2**16),
+}
+
+
+@needs_host_compiler
+@given(**shapes)
+def test_folding_gives_the_definitions_filters_bit_for_bit(on_the_cpu, layer, O, I, k, dtype, size, seed):
+    spec = LAYER_SPECS[layer]
+    transformation, w = spec.transformation(k), filters(layer, O, I, k, dtype, seed)
+    expected = reference.transform_filters(w, spec.group)
+    rows = O * spec.output_stabilizer_size
+    got = launch(
+        on_the_cpu(dtype, size), "fold_filters", w, transformation.gather, expected.shape, rows, transformation
+    )
+    np.testing.assert_array_equal(got, expected)
+
+
+@needs_host_compiler
+@given(**shapes)
+def test_unfolding_sums_in_order_bit_for_bit(on_the_cpu, layer, O, I, k, dtype, size, seed):
+    spec = LAYER_SPECS[layer]
+    transformation, S_out = spec.transformation(k), spec.output_stabilizer_size
+    w = filters(layer, O, I, k, dtype, seed)
+    gradient = np.random.default_rng(seed + 1).standard_normal((O, S_out, I * transformation.n_cells)).astype(dtype)
+    landed = gradient.reshape(O, -1)[:, transformation.folded_inverse(I)].reshape(gradient.shape)
+    total = np.zeros((O, gradient.shape[2]), "float64" if dtype == "float64" else "float32")
+    for h in range(S_out):
+        total += landed[:, h]
+    expected = total.astype(dtype).reshape(w.shape)
+    library = on_the_cpu(dtype, size)
+    got = launch(library, "unfold_filter_gradients", gradient, transformation.inverse, w.shape, O, transformation)
+    np.testing.assert_array_equal(got, expected)
+
+
+@needs_host_compiler
+@pytest.mark.parametrize("rows", [1, 65535, 65536, 140000])
+def test_more_rows_than_the_grid_has_are_taken_in_turn(on_the_cpu, rows, rng):
+    transformation = LAYER_SPECS["P4ConvZ2"].transformation(1)
+    w = rng.standard_normal((rows, 1, 1, 1, 1)).astype(np.float32)
+    gradient = rng.standard_normal((rows * 4, 1, 1, 1)).astype(np.float32)
+    library = on_the_cpu("float32", 1)
+    folded = launch(library, "fold_filters", w, transformation.gather, gradient.shape, 4 * rows, transformation)
+    np.testing.assert_array_equal(folded.ravel(), np.repeat(w.ravel(), 4))
+    got = launch(library, "unfold_filter_gradients", gradient, transformation.inverse, w.shape, rows, transformation)
+    g = gradient.reshape(rows, 4)
+    np.testing.assert_array_equal(got.ravel(), g[:, 0] + g[:, 1] + g[:, 2] + g[:, 3])
+
+
+class TestBeyond32Bits:
+    """A layer of 40,000 x 9,000 channels over p4m: 2e11 folded elements, followed without allocating them."""
+
+    O, I, k = 40_000, 9_000, 3
+    transformation = LAYER_SPECS["P4MConvP4M"].transformation(3)
+
+    def probe(self, library, name, table, rows, block_x, block_y, thread):
+        columns = self.I * self.transformation.n_cells
+        log = np.zeros(2 * (rows // kernels.MOST_ROWS_OF_BLOCKS + 2), np.int64)
+        table = table.astype(np.int32)
+        count = getattr(library, f"probe_{name}")(
+            kernels.grid_of(rows, columns)[1],
+            kernels.BLOCK,
+            block_x,
+            block_y,
+            thread,
+            table.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_longlong(rows),
+            ctypes.c_longlong(columns),
+            self.transformation.output_stabilizer_size,
+            self.transformation.n_cells,
+            log.ctypes.data_as(ctypes.c_void_p),
+        )
+        written = log[: 2 * count : 2].tolist()
+        return dict(zip(written, log.view(np.float64)[1 : 2 * count : 2].tolist()))
+
+    def fold(self, library):
+        """The last column, from the thread that also takes the last row: (got, expected) by offset written."""
+        rows, columns = self.O * 8, self.I * 72
+        block_y = (rows - 1) % kernels.MOST_ROWS_OF_BLOCKS
+        j = columns - 1
+        got = self.probe(
+            library, "fold_filters", self.transformation.gather, rows, j // kernels.BLOCK, block_y, j % kernels.BLOCK
+        )
+        expected = {}
+        for row in range(block_y, rows, kernels.MOST_ROWS_OF_BLOCKS):
+            o, h = divmod(row, 8)
+            expected[row * columns + j] = float(o * columns + (j - 71) + int(self.transformation.gather[h, 71]))
+        return got, expected
+
+    @needs_host_compiler
+    def test_64_bit_offsets_are_those_of_exact_arithmetic(self, on_the_cpu):
+        library = on_the_cpu("float64", HUGE, "-DPROBE")
+        got, expected = self.fold(library)
+        assert got == expected and max(expected) == self.O * 8 * self.I * 72 - 1 > 2**31
+
+        rows, columns, j = self.O, self.I * 72, self.I * 72 - 1
+        inverse = self.transformation.inverse
+        got = self.probe(
+            library, "unfold_filter_gradients", inverse, rows, j // kernels.BLOCK, rows - 1, j % kernels.BLOCK
+        )
+        read = [((rows - 1) * 8 + h) * columns + (j - 71) + int(inverse[h, 71]) for h in range(8)]
+        assert got == {(rows - 1) * columns + j: float(sum(read))}
+
+    @needs_host_compiler
+    def test_32_bit_offsets_would_have_gone_wrong(self, on_the_cpu):
+        got, expected = self.fold(on_the_cpu("float64", 1, "-DPROBE"))
+        assert got != expected
+
+    def test_the_variant_is_chosen_by_size(self):
+        assert kernels.definitions("float32", kernels.LIMIT_OF_32_BITS - 1)["INDEX"] == "int"
+        assert kernels.definitions("float32", kernels.LIMIT_OF_32_BITS)["INDEX"] == "long long"
+        # the last block and the last turn of rows may overhang
+        assert kernels.LIMIT_OF_32_BITS + kernels.BLOCK + kernels.MOST_ROWS_OF_BLOCKS < 2**31
+
+
+@needs_nvcc
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("architecture", ["70", "80", "90"])
+@pytest.mark.parametrize("size", [1, HUGE], ids=["32-bit", "64-bit"])
+def test_it_compiles_for_gpus_without_spills(architecture, dtype, size, tmp_path, capsys):
+    known = subprocess.run(["nvcc", "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
+    if f"compute_{architecture}" not in known.split():
+        pytest.skip(f"this nvcc no longer compiles for sm_{architecture}")
+    macros = [f"-D{name}={value}" for name, value in kernels.definitions(dtype, size).items()]
+    command = ["nvcc", "-cubin", f"-arch=sm_{architecture}", "--resource-usage", *macros, str(SOURCE)]
+    result = subprocess.run([*command, "-o", str(tmp_path / "out")], capture_output=True, text=True, check=True)
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", result.stderr)]
+    spills = re.findall(r"(\d+) bytes spill", result.stderr)
+    with capsys.disabled():
+        print(
+            f"\n  sm_{architecture} {dtype} {'32' if size == 1 else '64'}-bit offsets: registers {registers}", end=" "
+        )
+    assert len(registers) == 2 and len(spills) == 4
+    assert set(spills) == {"0"}
+    assert max(registers) <= 64  # a block of 256 fits four times on a multiprocessor
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", LAYER_SPECS)
+def test_groupys_kernels_keep_their_signatures(layer, dtype, rng):
+    spec = LAYER_SPECS[layer]
+    w = filters(layer, 2, 3, 3, dtype, seed=0)
+    expected = reference.transform_filters(w, spec.group)
+    T, U, V = np.moveaxis(spec.transformation(3).table, -1, 0)
+    output = np.empty(expected.shape, dtype)
+    index_group_func_kernel(input=w, T=T, U=U, V=V, output=output)
+    np.testing.assert_array_equal(output, expected)
+    grad_output = rng.integers(-9, 10, output.shape).astype(dtype)
+    grad_input = np.ones_like(w)
+    grad_index_group_func_kernel(grad_output=grad_output, T=T, U=U, V=V, grad_input=grad_input)
+    scattered = np.ones_like(w)  # it adds to what is there
+    for h in range(spec.output_stabilizer_size):
+        np.add.at(scattered, (slice(None), slice(None), T[h], U[h], V[h]), grad_output[:, h])
+    np.testing.assert_array_equal(grad_input, scattered)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.complex64, np.longdouble])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(TypeError, match="takes float16, float32 and float64 on a GPU, got"):
+        kernels.definitions(dtype, 1)
