@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import types
-import warnings
 
 import numpy as np
 import pytest
@@ -45,18 +44,15 @@ assert losses[2] < losses[0]
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-@pytest.fixture
-def without_numpy_float(monkeypatch):
-    monkeypatch.delattr(np, "float", raising=False)
-
-
-def test_a_missing_name_is_added(without_numpy_float):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        repair = next(repair for repair in bridge.REPAIRS if repair.what == "numpy.float")
-        if repair.is_missing():  # NumPy 1.23 still makes it up when asked
-            assert bridge.install() == ["numpy.float"]
-        assert np.float is float
+def test_a_missing_name_is_added_and_one_that_is_there_is_left(monkeypatch):
+    monkeypatch.setattr(np, "a_name_that_numpy_once_had", None, raising=False)
+    monkeypatch.delattr(np, "a_name_that_numpy_once_had")
+    missing = bridge._numpy_name("a_name_that_numpy_once_had", 3, "NumPy 99", "nobody")
+    there = bridge._numpy_name("pi", 3, "NumPy 99", "nobody")
+    monkeypatch.setattr(bridge, "REPAIRS", (missing, there))
+    assert bridge.install() == ["numpy.a_name_that_numpy_once_had"]
+    assert np.a_name_that_numpy_once_had == 3 and np.pi != 3
+    assert bridge.install() == []
 
 
 class TestPkgResourcesStandIn:
