@@ -1,34 +1,41 @@
-"""Group equivariant convolutions for Chainer, on today's Python, NumPy and CuPy."""
+"""Group equivariant convolutions for Chainer, on today's Python, NumPy and CuPy.
 
+Importing this package bridges Chainer to what is installed, and nothing more: Chainer itself is
+imported when a layer is first asked for.
+"""
+
+import importlib
 from importlib.util import find_spec
 
 from chainer_gconv import bridge
 
-if find_spec("chainer") is None:
-    raise ImportError("chainer_gconv needs Chainer, which is not installed: pip install 'groupy-gconv[chainer]'.")
 bridge.install()
 
-from chainer_gconv.batch_normalization import GBatchNorm
-from chainer_gconv.p4_conv import P4ConvP4, P4ConvZ2
-from chainer_gconv.p4m_conv import P4MConvP4M, P4MConvZ2
-from chainer_gconv.pooling import (
-    coset_max_pooling,
-    coset_mean_pooling,
-    plane_group_spatial_max_pooling,
-)
-from chainer_gconv.splitgconv2d import SplitGConv2D
-from chainer_gconv.transform_filter import TransformGFilter, transform_filter
+# What is exported, and the module it stands in.
+_EXPORTS = {
+    "GBatchNorm": "batch_normalization",
+    "P4ConvP4": "p4_conv",
+    "P4ConvZ2": "p4_conv",
+    "P4MConvP4M": "p4m_conv",
+    "P4MConvZ2": "p4m_conv",
+    "SplitGConv2D": "splitgconv2d",
+    "TransformGFilter": "transform_filter",
+    "coset_max_pooling": "pooling",
+    "coset_mean_pooling": "pooling",
+    "plane_group_spatial_max_pooling": "pooling",
+}
+__all__ = sorted(_EXPORTS)
 
-__all__ = [
-    "GBatchNorm",
-    "P4ConvP4",
-    "P4ConvZ2",
-    "P4MConvP4M",
-    "P4MConvZ2",
-    "SplitGConv2D",
-    "TransformGFilter",
-    "coset_max_pooling",
-    "coset_mean_pooling",
-    "plane_group_spatial_max_pooling",
-    "transform_filter",
-]
+
+def __getattr__(name):
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if find_spec("chainer") is None:
+        raise ImportError(f"chainer_gconv.{name} needs Chainer: pip install 'groupy-gconv[chainer]'.")
+    value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    globals()[name] = value  # the next time it is simply there
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -17,7 +17,6 @@ from torch_gconv.pooling import (
     plane_group_spatial_max_pooling,
 )
 from torch_gconv.splitgconv2d import SplitGConv2D
-from torch_gconv.transform_filter import transform_filter
 
 __all__ = [
     "CosetMaxPool",
@@ -32,5 +31,4 @@ __all__ = [
     "coset_max_pooling",
     "coset_mean_pooling",
     "plane_group_spatial_max_pooling",
-    "transform_filter",
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chainer import gradient_check
 
-from chainer_gconv import TransformGFilter, transform_filter
+from chainer_gconv.transform_filter import TransformGFilter, transform_filter
 from groupy.gconv import reference
 from groupy.gconv.layer_specs import LAYER_SPECS
 

@@ -6,7 +6,7 @@ import torch
 
 from groupy.gconv import reference
 from groupy.gconv.layer_specs import LAYER_SPECS
-from torch_gconv import transform_filter
+from torch_gconv.transform_filter import transform_filter
 
 every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
 
