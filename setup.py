@@ -32,7 +32,7 @@ setup(
     extras_require=EXTRAS,
     packages=find_packages(include=["groupy*", "chainer_gconv*", "torch_gconv*", "conformance*"]),
     package_data={
-        "chainer_gconv": ["kernels.cu"],
+        "chainer_gconv": ["kernels.cu", "startup_hook.txt"],
         "conformance": ["templates/*.html", "expected_failures/*.txt"],
     },
     classifiers=[

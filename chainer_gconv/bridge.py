@@ -31,14 +31,22 @@ class Repair:
     add: Callable[[], None]
 
 
+_added: list = []
+
+
 def install():
     """Add every missing name; returns the `what` of those added by this call."""
-    added = []
+    before = len(_added)
     for repair in REPAIRS:
         if repair.is_missing():
             repair.add()
-            added.append(repair.what)
-    return added
+            _added.append(repair.what)
+    return _added[before:]
+
+
+def added():
+    """The `what` of every name that this process has added so far."""
+    return tuple(_added)
 
 
 def _numpy_name(name, value, since, why):
