@@ -1,6 +1,7 @@
 """Fixtures, options and the number of hypothesis examples (1,000 a law in CI, 100 elsewhere)."""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def pytest_ignore_collect(collection_path):
     """Leave out tests whose framework is missing, since they import it; the header says so."""
     framework = next((need for folder, need in _NEEDS.items() if folder in collection_path.parts), None)
     return True if framework and find_spec(framework) is None else None
+
+
+def pytest_runtest_setup(item):
+    """Layers draw their initial weights from the frameworks' global generators."""
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def pytest_report_header(config):
