@@ -61,7 +61,7 @@ class SplitGConv2D(chainer.Link):
         super().__init__()
         layer = type(self).__name__
         dtype = np.dtype(dtype)
-        if dtype.kind != "f":
+        if dtype.name not in ("float16", "float32", "float64"):
             raise TypeError(f"{layer}: dtype must be float16, float32 or float64, got {dtype}.")
         self.dtype = dtype
         self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
@@ -137,7 +137,7 @@ class SplitGConv2D(chainer.Link):
         super().serialize(serializer)
         table = self.transformation.table
         if not np.array_equal(chainer.cuda.to_cpu(self.inds), table):
-            self.inds = self.xp.asarray(table)
+            self.inds = self.xp.array(table)
             raise ValueError(
                 f"{type(self).__name__}: the snapshot's index table 'inds' is not this layer's. Its filters were "
                 "trained with group elements in another order, and would be transformed wrongly here."

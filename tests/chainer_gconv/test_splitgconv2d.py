@@ -129,6 +129,8 @@ def test_a_snapshot_with_another_table_is_refused_and_the_layers_own_kept(rng, t
     with pytest.raises(ValueError, match="P4ConvP4: the snapshot's index table 'inds' is not this layer's"):
         serializers.load_npz(tmp_path / "snapshot.npz", loaded)
     np.testing.assert_array_equal(loaded.inds, P4ConvP4(2, 3).inds)
+    serializers.save_npz(tmp_path / "good.npz", P4ConvP4(2, 3))
+    serializers.load_npz(tmp_path / "good.npz", loaded)
 
 
 def test_copies_share_or_own_their_weights_as_chainers_links_do():
