@@ -10,9 +10,9 @@ import pytest
 from groupy.gconv.layer_specs import LAYER_SPECS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-pytest.importorskip("chainer", reason="Chainer is not installed")
+chainer_gconv = pytest.importorskip("chainer_gconv")  # it bridges Chainer to today's NumPy, so it comes first
+chainer = pytest.importorskip("chainer", reason="Chainer is not installed")
 
-import chainer_gconv  # noqa: E402
 import torch_gconv  # noqa: E402
 
 BATCH, SIZE = 32, 28
@@ -63,7 +63,6 @@ def test_training_step(benchmark, layer, channels, contender):
     benchmark.group = f"training step, {layer}, {channels} channels"
     module, x = CONTENDERS[contender](layer, channels)
     if contender == "chainer_gconv":
-        import chainer
 
         def step():
             module.cleargrads()

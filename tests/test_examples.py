@@ -20,6 +20,14 @@ def test_example_runs(path):
     assert "(10, 64, 4, 9, 9)" in result.stdout
 
 
+def test_benchmarks_run():
+    if not (find_spec("chainer") and find_spec("torch")):
+        pytest.skip("Chainer or PyTorch is not installed")
+    command = [sys.executable, "-m", "pytest", "-q", "--benchmark-disable", "-p", "no:cacheprovider", "benchmarks"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stdout
+
+
 def python_blocks(page):
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
 
