@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from conformance.network import CosetMaxPool, parameter_shapes
-from conformance.reference import Reference, convolution_bounds, forward_with_error
+from conformance.reference import Reference, forward_with_error, gradient_bounds
 
 LAYER_MAGNITUDE = 8  # of a layer's inputs, weights and gradients: 8 * 8 * 32 * 8 * 9 < 2^18
 NETWORK_MAGNITUDE = 2  # the sums of two layers multiply
@@ -133,13 +133,10 @@ def expected_gradients_on_reals(subject):
     model = Reference(subject.network, data.parameters)
     model.forward(data.x)
     gx, gradients = model.backward(data.gy)
-    W, b = (data.parameters.get(f"0.{name}") for name in ("W", "b"))
     (conv,) = subject.network
-    masked = W.astype(np.float64)
+    W = data.parameters["0.W"].astype(np.float64)
     if conv.masked:
-        masked = masked * data.parameters["0.mask"][..., None, None]
-    bounds = convolution_bounds(conv, masked, b, data.x.astype(np.float64), data.gy.astype(np.float64), subject.dtype)
-    keys = ("x", "0.W", "0.b")
-    return {
-        key: (value, bound) for key, value, bound in zip(keys, (gx, gradients["0.W"], gradients.get("0.b")), bounds[1:])
-    }
+        W = W * data.parameters["0.mask"][..., None, None]
+    bounds = gradient_bounds(conv, W, data.x.astype(np.float64), data.gy.astype(np.float64), subject.dtype)
+    values = {"x": gx, "0.W": gradients["0.W"], "0.b": gradients.get("0.b")}
+    return {key: (value, bound) for (key, value), bound in zip(values.items(), bounds)}

@@ -31,32 +31,35 @@ class Reference(Interpreter):
         return reference.gconv_gradients(x, W, gy, operation.spec.group, operation.stride, operation.pad)
 
 
-def convolution_bounds(operation, W, b, x, gy, dtype):
-    """How far y, gx, gW and gb of one convolution in `dtype` may be from the float64 ones, elementwise."""
-    spec, stride, pad = operation.spec, operation.stride, operation.pad
-    u = np.finfo(dtype).eps / 2
-    one_w, one_x, one_gy = np.ones_like(W), np.ones_like(x), np.ones_like(gy)
-
-    def bound(terms, a_squared, b_squared):
-        return C * u * np.sqrt(terms) * np.sqrt(a_squared) * np.sqrt(b_squared)
+def output_bound(operation, W, b, x, dtype):
+    """How far y of one convolution in `dtype` may be from the float64 one, elementwise."""
 
     def forward(w_, x_):
-        return reference.gconv(x_, w_, None, spec.group, stride, pad)
+        return reference.gconv(x_, w_, None, operation.spec.group, operation.stride, operation.pad)
+
+    # A bias is one product more, b * 1. The number of terms at the border follows from ones as well.
+    biased = b is not None
+    bias_squared = np.asarray(b, np.float64)[:, None, None, None] ** 2 if biased else 0
+    one_w, one_x = np.ones_like(W), np.ones_like(x)
+    terms = forward(one_w, one_x) + biased
+    return _bound(dtype, terms, forward(W**2, one_x) + bias_squared, forward(one_w, x**2) + biased)
+
+
+def gradient_bounds(operation, W, x, gy, dtype):
+    """How far gx, gW and gb of one convolution in `dtype` may be from the float64 ones, elementwise."""
 
     def backward(w_, x_, gy_):
-        return reference.gconv_gradients(x_, w_, gy_, spec.group, stride, pad)
+        return reference.gconv_gradients(x_, w_, gy_, operation.spec.group, operation.stride, operation.pad)
 
-    bias_squared = 0 if b is None else np.asarray(b, np.float64)[:, None, None, None] ** 2
-    y = bound(
-        forward(one_w, one_x) + (b is not None),
-        forward(W**2, one_x) + bias_squared,
-        forward(one_w, x**2) + (b is not None),
-    )
+    one_w, one_x, one_gy = np.ones_like(W), np.ones_like(x), np.ones_like(gy)
     terms = backward(one_w, one_x, one_gy)
-    squares = backward(W**2, x**2, one_gy)  # gx sums squares of W, gW squares of x
+    squares = backward(W**2, x**2, one_gy)[:2] + (terms[2],)  # gx sums squares of W, gW of x, gb of ones
     gy_squares = backward(one_w, one_x, gy**2)
-    gx, gW = (bound(n, a, g) for n, a, g in zip(terms[:2], squares[:2], gy_squares[:2]))
-    return y, gx, gW, bound(terms[2], terms[2], gy_squares[2])
+    return tuple(_bound(dtype, *three) for three in zip(terms, squares, gy_squares))
+
+
+def _bound(dtype, terms, a_squared, b_squared):
+    return C * (np.finfo(dtype).eps / 2) * np.sqrt(terms) * np.sqrt(a_squared) * np.sqrt(b_squared)
 
 
 def forward_with_error(network, parameters, x, dtype):
@@ -68,15 +71,15 @@ def forward_with_error(network, parameters, x, dtype):
     u = np.finfo(dtype).eps / 2
     model = Reference(network, parameters)
     y = model.forward(x)
-    inputs = [saved[0] for saved in model._saved] + [y]
+    inputs = [x for x, _ in model._saved]
     error = np.zeros_like(inputs[0])
     for position, operation in enumerate(network):
         p = {name: np.asarray(value, np.float64) for name, value in parameters_of(parameters, position).items()}
-        x, y = inputs[position], inputs[position + 1]
+        x = inputs[position]
         if isinstance(operation, Conv):
             W = model._masked(p["W"], p)
-            own = convolution_bounds(operation, W, p.get("b"), np.abs(x) + error, np.zeros_like(y), dtype)[0]
-            error = model.convolve(operation, np.abs(W), None, error) + own
+            passed_on = model.convolve(operation, np.abs(W), None, error) if error.any() else 0
+            error = passed_on + output_bound(operation, W, p.get("b"), np.abs(x) + error, dtype)
         elif isinstance(operation, BatchNorm):
             scale = np.abs(p["gamma"]) / np.sqrt(p["var"] + operation.eps)
             scale, mean, beta = (np.abs(v)[:, None, None, None] for v in (scale, p["mean"], p["beta"]))
