@@ -71,7 +71,7 @@ def _launch(name, values, transformation, table, shape, rows):
             return result
         macros = definitions(values.dtype, max(values.size, result.size))
         index = np.int32 if macros["INDEX"] == "int" else np.int64
-        kernel = _kernel(name, values.device.id, tuple(macros.items()))
+        kernel = _module(values.device.id, tuple(macros.items())).get_function(name)
         arguments = (
             values,
             _table_on(values.device.id, transformation, table),
@@ -86,11 +86,12 @@ def _launch(name, values, transformation, table, shape, rows):
 
 
 @cache
-def _kernel(name, device_id, macros):
+def _module(device_id, macros):
+    """kernels.cu, compiled once for each device and set of macros."""
     import cupy
 
     options = tuple(f"-D{macro}={value}" for macro, value in macros)
-    return cupy.RawModule(code=source(), options=options).get_function(name)
+    return cupy.RawModule(code=source(), options=options)
 
 
 @lru_cache(maxsize=256)

@@ -105,6 +105,10 @@ def _choose_backends(names):
         backends = [load_backend(name) for name in KNOWN]
         return [b for b in backends if b.unavailable_because() is None], [_describe(b) for b in backends]
     backends = [load_backend(name) for name in dict.fromkeys(name.strip() for name in names.split(","))]
+    own_names = [backend.name for backend in backends]
+    twice = sorted({name for name in own_names if own_names.count(name) > 1})
+    if twice:
+        raise BadUse(f"--backends: two of them are named {twice[0]!r}; give one another `name`, which reports go by.")
     for backend in backends:
         reason = backend.unavailable_because()
         if reason is not None:

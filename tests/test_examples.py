@@ -43,6 +43,14 @@ def test_python_blocks_run(page):
     assert result.returncode == 0, result.stderr
 
 
+def test_the_numbers_that_the_pages_name_are_the_codes():
+    from conformance.faults import FAULTS
+    from conformance.sizes import _LAYER_SIZES
+
+    assert f"plants {len(FAULTS)} faults" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"at {len(_LAYER_SIZES)} sizes each" in (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("target", ["conformance", "test", "lint", "bench"])
 def test_the_commands_that_the_readme_names_are_makes(target):
     assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -124,6 +124,7 @@ def test_list_prints_matching_ids(run):
     [
         (["--backends", "jax"], "unknown backend 'jax'"),
         (["--backends", f"{__name__}:AbsentBackend"], "--backends absent: Absent is not installed"),
+        (["--backends", "numpy,conformance.backends.numpy_backend:NumpyBackend"], "two of them are named 'numpy'"),
         (["--cases", "nothing"], "--cases nothing: no case matches"),
         (["--image", "missing.png"], "--image missing.png: there is no such file"),
         (["--image", __file__], "not a picture that Pillow can read"),

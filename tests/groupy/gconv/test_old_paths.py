@@ -73,6 +73,25 @@ def test_no_framework_is_imported_until_a_name_is_asked_for(old):
     assert result.stdout.strip() == "[]"
 
 
+@every_old_path
+def test_a_missing_framework_is_named_with_the_extra_to_install(old):
+    framework = {**CHAINER, **TORCH}[old][0].split("_")[0]
+    name = {**CHAINER, **TORCH}[old][1][0]
+    hidden = f"""
+import importlib.util, sys
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == {framework!r} else real(name, *rest)
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name == {framework!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hide())
+from {old} import {name}
+"""
+    result = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert f"pip install 'groupy-gconv[{framework}]'" in result.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("path", ["groupy.gconv.chainer_gconv", "groupy.gconv.gconv_chainer"])
 def test_groupys_readme_example_runs(path):
     new_path(path)
