@@ -9,14 +9,13 @@ Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
 import warnings
-from functools import partial
 
 import chainer
 import chainer.functions as F
 import numpy as np
 from chainer import initializers
 
-from chainer_gconv.transform_filter import transform_filter
+from chainer_gconv.transform_filter import KeptFilters, transform_filter
 from groupy.gconv import geometry
 from groupy.gconv.filter_transformation import FilterTransformation
 from groupy.gconv.layer_specs import LayerSpec
@@ -29,15 +28,20 @@ class SplitGConv2D(chainer.Link):
     W: (O, I, S_in, k, k); b: (O,), one bias for each output channel, shared over the stabilizer
     y: (N, O, S_out, H', W'), or (N, O * S_out, H', W') if flat_channels
 
+    in_channels: None to take it from the first input, or from a snapshot
     ksize: the side of the square kernel, odd or even
     filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group
     stride, pad: an integer or a pair (u, v)
     wscale: factor on the standard deviation sqrt(1 / (I * S_in * k * k)) of the initial W
     use_cudnn: False keeps this layer off cuDNN
-    initialW, initial_bias: an array of W's or b's shape, a number, or a Chainer initializer
+    initialW, initial_bias: an array or list of W's or b's shape, a number, or a Chainer initializer
+    dtype: of W and b, and by default chainer.config.dtype, float16 where that is mixed16; x may have another
 
     Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
     breaks equivariance at the given stride is warned of once (EquivarianceWarning).
+
+    In evaluation (chainer.config.train false) the transformed filters are kept for as long as W's
+    values stay what they were; see KeptFilters.
     """
 
     spec: LayerSpec
@@ -56,15 +60,16 @@ class SplitGConv2D(chainer.Link):
         use_cudnn=True,
         initialW=None,
         initial_bias=None,
-        dtype=np.float32,
+        dtype=None,
     ):
         super().__init__()
         layer = type(self).__name__
-        dtype = np.dtype(dtype)
+        dtype = chainer.get_dtype(dtype, map_mixed16=np.float16)
         if dtype.name not in ("float16", "float32", "float64"):
             raise TypeError(f"{layer}: dtype must be float16, float32 or float64, got {dtype}.")
         self.dtype = dtype
-        self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
+        if in_channels is not None:
+            in_channels = geometry.check_channels(layer, "in_channels", in_channels)
         self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
         self.ksize = geometry.square_kernel(layer, "ksize", ksize)
         self.stride = geometry.as_pair(layer, "stride", stride, minimum=1)
@@ -73,25 +78,42 @@ class SplitGConv2D(chainer.Link):
         self.flat_channels = flat_channels
         self.usebias = not nobias
         self._warned = False
+        self._kept = KeptFilters()
 
         self.add_persistent("inds", self.make_transformation_indices(self.ksize))
         spec = getattr(self, "spec", None)
         shared = spec.transformation(self.ksize) if spec else None
         own_table = shared is None or not np.array_equal(self.inds, shared.table)
         self.transformation = FilterTransformation(self.inds) if own_table else shared
-        w_shape = (self.out_channels, self.in_channels, self.input_stabilizer_size, self.ksize, self.ksize)
-        if filter_mask is None:
-            self.filter_mask = None
-        else:
-            geometry.check_mask(layer, filter_mask, *w_shape[:3])
-            self.add_persistent("filter_mask", np.asarray(filter_mask)[..., None, None].astype(dtype))
+        self.filter_mask = None
+        if filter_mask is not None:
+            self.filter_mask = np.asarray(filter_mask, dtype)[..., None, None]
+            self.register_persistent("filter_mask")
         if initialW is None:
-            initialW = initializers.LeCunNormal(wscale, dtype=dtype)
+            initialW = initializers.LeCunNormal(wscale)
         with self.init_scope():
-            self.W = _parameter(layer, "initialW", initialW, w_shape, dtype)
+            self.W = chainer.Parameter(_Initializer(layer, "initialW", initialW, dtype))
             if self.usebias:
                 initial_bias = 0 if initial_bias is None else initial_bias
-                self.b = _parameter(layer, "initial_bias", initial_bias, (self.out_channels,), dtype)
+                initial_bias = _Initializer(layer, "initial_bias", initial_bias, dtype)
+                self.b = chainer.Parameter(initial_bias, self.out_channels)
+        if in_channels is not None:
+            self._initialize_W(in_channels)
+
+    def _initialize_W(self, in_channels):
+        if self.filter_mask is not None:
+            mask = self.filter_mask[..., 0, 0]
+            sizes = (self.out_channels, in_channels, self.input_stabilizer_size)
+            geometry.check_mask(type(self).__name__, mask, *sizes)
+        self.W.initialize(self._shape_of_W(in_channels))
+
+    def _shape_of_W(self, in_channels):
+        return (self.out_channels, in_channels, self.input_stabilizer_size, self.ksize, self.ksize)
+
+    @property
+    def in_channels(self):
+        """I, or None if no input has been seen yet."""
+        return self.W.shape[1] if self.W.is_initialized else None
 
     @property
     def input_stabilizer_size(self):
@@ -115,10 +137,12 @@ class SplitGConv2D(chainer.Link):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
         x = chainer.as_variable(x)
         self._check(x)
-        folded = transform_filter(self.masked_W(), self.transformation)
+        if chainer.config.train:
+            self._kept.drop()
+        folded = transform_filter(self.masked_W(), self.transformation, None if chainer.config.train else self._kept)
         size = x.shape[-2:]
         x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
-        b = F.repeat(self.b, self.output_stabilizer_size, axis=0) if self.usebias else None
+        b = F.repeat(F.cast(self.b, x.dtype), self.output_stabilizer_size, axis=0) if self.usebias else None
         with chainer.using_config("use_cudnn", chainer.config.use_cudnn if self.use_cudnn else "never"):
             y = F.convolution_2d(x, folded, b, stride=self.stride, pad=self.pad)
         if self.flat_channels:
@@ -126,33 +150,51 @@ class SplitGConv2D(chainer.Link):
         return F.reshape(y, (y.shape[0], self.out_channels, self.output_stabilizer_size, *y.shape[2:]))
 
     def _check(self, x):
-        channels, kernel = (self.in_channels, self.input_stabilizer_size), (self.ksize, self.stride, self.pad)
-        reason = geometry.check_call(type(self).__name__, x.shape, x.dtype.kind, *channels, *kernel)
+        layer, S_in = type(self).__name__, self.input_stabilizer_size
+        in_channels = self.in_channels or geometry.channels_of(layer, x.shape, S_in)
+        reason = geometry.check_call(layer, x.shape, x.dtype.kind, in_channels, S_in, self.ksize, self.stride, self.pad)
+        if not self.W.is_initialized:
+            self._initialize_W(in_channels)
         if reason and not self._warned:
             self._warned = True
             warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=4)
 
     def serialize(self, serializer):
-        """Save or load W, b, filter_mask and inds; raises ValueError if loaded inds are not this layer's."""
+        """Save or load W, b, filter_mask and inds.
+
+        Raises ValueError, with nothing loaded, if a snapshot's W or inds is not one of this layer.
+        """
+        if isinstance(serializer, chainer.Deserializer):
+            self._check_snapshot(serializer("W", None), serializer("inds", None))
         super().serialize(serializer)
-        table = self.transformation.table
-        if not np.array_equal(chainer.cuda.to_cpu(self.inds), table):
-            self.inds = self.xp.array(table)
+
+    def _check_snapshot(self, W, inds):  # None: the snapshot does not have it
+        layer = type(self).__name__
+        if W is not None and (W.ndim != 5 or W.shape != self._shape_of_W(self.in_channels or W.shape[1])):
+            expected = str(self._shape_of_W(self.in_channels or "I")).replace("'", "")
+            raise ValueError(f"{layer}: the snapshot's W has shape {W.shape}, but this layer's has {expected}.")
+        if inds is not None and not np.array_equal(inds, self.transformation.table):
             raise ValueError(
-                f"{type(self).__name__}: the snapshot's index table 'inds' is not this layer's. Its filters were "
+                f"{layer}: the snapshot's index table 'inds' is not this layer's. Its filters were "
                 "trained with group elements in another order, and would be transformed wrongly here."
             )
 
 
-def _parameter(layer, name, initial, shape, dtype):
-    """A chainer.Parameter of the given dtype from an array, a number, or an initializer."""
-    if callable(initial):
-        own = getattr(initial, "dtype", None)
+class _Initializer(chainer.Initializer):
+    """A user's initial value (an array, a number, an initializer) for a parameter of the layer's dtype."""
+
+    def __init__(self, layer, name, initial, dtype):
+        super().__init__(dtype)
+        own = getattr(initial, "dtype", None) if callable(initial) else None
         if own is not None and np.dtype(own) != dtype:
             raise ValueError(f"{layer}: {name} initializes {np.dtype(own)}, but the layer's dtype is {dtype}.")
-    elif np.ndim(initial) != 0 and tuple(np.shape(initial)) != shape:
-        raise ValueError(f"{layer}: {name} must have shape {shape}, got {tuple(np.shape(initial))}.")
-    # Chainer goes by the initializer's dtype; the partial keeps us from setting it on the user's own object.
-    initializer = partial(initial if callable(initial) else initializers.Constant(initial))
-    initializer.dtype = dtype
-    return chainer.Parameter(initializer, shape)
+        if isinstance(initial, (list, tuple)):
+            initial = np.array(initial, dtype)
+        self.layer, self.name = layer, name
+        self.fill = initial if callable(initial) else initializers.Constant(initial)
+        self.shape = None if callable(initial) or np.ndim(initial) == 0 else tuple(np.shape(initial))
+
+    def __call__(self, array):
+        if self.shape not in (None, array.shape):
+            raise ValueError(f"{self.layer}: {self.name} must have shape {array.shape}, got {self.shape}.")
+        self.fill(array)

@@ -13,16 +13,50 @@ from chainer_gconv import kernels
 from groupy.gconv.filter_transformation import FilterTransformation
 
 
-def transform_filter(w, transformation):
-    """Transform a filter bank (O, I, S_in, k, k) to the folded filters (O * S_out, I * S_in, k, k)."""
-    return FoldFilters(transformation).apply((w,))[0]
+def transform_filter(w, transformation, kept=None):
+    """Transform a filter bank (O, I, S_in, k, k) to the folded filters (O * S_out, I * S_in, k, k).
+
+    kept: KeptFilters that may already hold them
+    """
+    return FoldFilters(transformation, kept).apply((w,))[0]
+
+
+class KeptFilters:
+    """The last folded filters, and the canonical ones they were made of: kept while a network is evaluated.
+
+    NumPy's arrays do not tell when they are written to, so the canonical filters are compared, bit by
+    bit, with those of the last time: one read of w, where the transformation writes S_out times as
+    much. On a GPU nothing is kept: the transformation is one launch, and asking the device whether w
+    has changed would have to wait for it.
+    """
+
+    def __init__(self):
+        self.drop()
+
+    def drop(self):
+        """Forget them."""
+        self._kept = None
+
+    def get(self, w, fold):
+        """fold(w), or what that was the last time if w has the same bits. Read-only."""
+        bits = np.ascontiguousarray(w).view(f"u{w.itemsize}")
+        kept = self._kept  # one read: another thread may replace it
+        if kept is None or kept[0].dtype != bits.dtype or not np.array_equal(kept[0], bits):
+            folded = fold(w)
+            folded.flags.writeable = False
+            self._kept = kept = bits.copy(), folded
+        return kept[1]
+
+    def __getstate__(self):
+        return {"_kept": None}  # copies and pickles start with nothing
 
 
 class FoldFilters(chainer.FunctionNode):
     """w (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k)."""
 
-    def __init__(self, transformation):
+    def __init__(self, transformation, kept=None):
         self.transformation = transformation
+        self.kept = kept
 
     def check_type_forward(self, in_types):
         (w,) = in_types
@@ -34,9 +68,12 @@ class FoldFilters(chainer.FunctionNode):
         (w,) = inputs
         if not isinstance(w, np.ndarray):
             return (kernels.fold_filters(w, self.transformation),)
+        return (self._fold(w) if self.kept is None else self.kept.get(w, self._fold),)
+
+    def _fold(self, w):
         O, I, S_in, *kernel = w.shape
         folded = np.take(w.reshape(O, -1), self.transformation.folded_gather(I), axis=1)
-        return (folded.reshape(O * self.transformation.output_stabilizer_size, I * S_in, *kernel),)
+        return folded.reshape(O * self.transformation.output_stabilizer_size, I * S_in, *kernel)
 
     def backward(self, target_input_indexes, grad_outputs):
         return UnfoldFilterGradients(self.transformation).apply(grad_outputs)

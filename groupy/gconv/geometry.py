@@ -56,6 +56,19 @@ def check_mask(layer, mask, out_channels, in_channels, input_stabilizer_size):
         )
 
 
+def channels_of(layer, shape, input_stabilizer_size):
+    """The number of channels I of an input (N, I, S_in, H, W) or (N, I * S_in, H, W).
+
+    Raises ValueError if the shape is of neither form.
+    """
+    S = input_stabilizer_size
+    if len(shape) == 5 and shape[2] == S and shape[1]:
+        return shape[1]
+    if len(shape) == 4 and shape[1] and shape[1] % S == 0:
+        return shape[1] // S
+    raise ValueError(f"{layer}: x must have shape (N, I, {S}, H, W) or (N, I * {S}, H, W), got {tuple(shape)}.")
+
+
 def check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size):
     """Check a layer's input: (N, I, S_in, H, W), or its channels folded, (N, I * S_in, H, W).
 
