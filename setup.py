@@ -14,8 +14,19 @@ EXTRAS = {
     "cuda12": ["cupy-cuda12x>=12"],
     "cuda13": ["cupy-cuda13x>=13"],
     "plot": ["matplotlib>=3.5"],
+    "mpi": ["mpi4py>=3.1"],
     "conformance": ["jinja2>=3", "matplotlib>=3.5", "pillow>=9.1", "rich>=12", "scikit-learn>=1.0"],
-    "test": ["hypothesis>=6.80", "pytest>=7.4", "pytest-benchmark>=4"],
+    "test": [
+        "h5py>=3",
+        "hypothesis>=6.80",
+        # the CUDA compiler that the kernels are compiled with; it needs no GPU
+        "nvidia-cuda-nvrtc-cu12>=12.4,<13; platform_system == 'Linux' and platform_machine == 'x86_64'",
+        # ChainerMN's, with a launcher
+        "mpi4py>=4; platform_system == 'Linux'",
+        "openmpi>=4.1,<5; platform_system == 'Linux'",
+        "pytest>=7.4",
+        "pytest-benchmark>=4",
+    ],
     "lint": ["mypy", "ruff"],
 }
 

@@ -1,6 +1,8 @@
-"""A project of 2017, with old import paths alone, trains and resumes under `python -m chainer_gconv`."""
+"""A project of 2017, with old import paths alone, trains, resumes and scales out under `python -m chainer_gconv`."""
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +24,9 @@ def chainer_is_installed():
         pytest.skip("chainer is not installed")
 
 
-def train(*arguments):
-    command = [sys.executable, "-m", "chainer_gconv", str(PROJECT / "train.py"), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def train(*arguments, script="train.py", launcher=(), environment=None):
+    command = [*launcher, sys.executable, "-m", "chainer_gconv", str(PROJECT / script), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -54,3 +56,22 @@ def test_stopping_and_resuming_gives_the_weights_of_an_unbroken_run(tmp_path):
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
     before = weights(tmp_path / "stopped" / "snapshot_epoch-1")
     assert any((before[name] != unbroken[name]).any() for name in before)  # it did train
+
+
+def test_two_processes_train_to_the_same_weights(tmp_path):
+    """From different weights, on different digits: ChainerMN sends round the first's and averages the gradients."""
+    pytest.importorskip("mpi4py", reason="mpi4py, for ChainerMN, is not installed")
+    # The launcher installed beside this Python, if there is one, is of the MPI that its mpi4py loads.
+    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if mpiexec is None:
+        pytest.skip("mpiexec is not installed")
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # as in a container
+    launcher = (mpiexec, "--oversubscribe", "-n", "2")
+    out = train(
+        "--epoch", 1, "--out", tmp_path, script="train_mpi.py", launcher=launcher, environment={**os.environ, **allowed}
+    )
+    assert "main/loss" in out
+    with np.load(tmp_path / "weights_rank-0.npz") as first, np.load(tmp_path / "weights_rank-1.npz") as second:
+        assert set(first) == set(second) and "predictor/l3/W" in first
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name], err_msg=name)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ SOURCE = Path(kernels.__file__).parent / "kernels.cu"
 HUGE = 2**40  # elements: makes definitions() choose 64-bit offsets
 
 needs_host_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to build the kernels with")
-needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc to compile the kernels with")
 
 
 @pytest.fixture(scope="module")
@@ -189,19 +189,44 @@ class TestBeyond32Bits:
         assert kernels.LIMIT_OF_32_BITS + kernels.BLOCK + kernels.MOST_ROWS_OF_BLOCKS < 2**31
 
 
-@needs_nvcc
+@pytest.fixture(scope="module")
+def nvrtc():
+    """NVIDIA's run-time compiler, the one CuPy compiles with; it needs no GPU."""
+    package = find_spec("nvidia.cuda_nvrtc") if find_spec("nvidia") else None
+    if package is None:
+        pytest.skip("nvidia-cuda-nvrtc-cu12, to compile the kernels with, is not installed")
+    (library,) = Path(package.submodule_search_locations[0], "lib").glob("libnvrtc.so.*")
+    return ctypes.CDLL(str(library))
+
+
+def compile_for(nvrtc, architecture, macros, *extra):
+    """What the assembler said of kernels.cu, compiled for an architecture."""
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    options = [
+        f"-arch=sm_{architecture}",
+        "--ptxas-options=-v",
+        *(f"-D{name}={macros[name]}" for name in macros),
+        *extra,
+    ]
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), kernels.source().encode(), b"kernels.cu", 0, None, None) == 0
+    status = nvrtc.nvrtcCompileProgram(
+        program, len(options), (ctypes.c_char_p * len(options))(*map(str.encode, options))
+    )
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    assert status == 0, log.value.decode()
+    return log.value.decode()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("architecture", ["70", "80", "90"])
 @pytest.mark.parametrize("size", [1, HUGE], ids=["32-bit", "64-bit"])
-def test_it_compiles_for_gpus_without_spills(architecture, dtype, size, tmp_path, capsys):
-    known = subprocess.run(["nvcc", "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
-    if f"compute_{architecture}" not in known.split():
-        pytest.skip(f"this nvcc no longer compiles for sm_{architecture}")
-    macros = [f"-D{name}={value}" for name, value in kernels.definitions(dtype, size).items()]
-    command = ["nvcc", "-cubin", f"-arch=sm_{architecture}", "--resource-usage", *macros, str(SOURCE)]
-    result = subprocess.run([*command, "-o", str(tmp_path / "out")], capture_output=True, text=True, check=True)
-    registers = [int(n) for n in re.findall(r"Used (\d+) registers", result.stderr)]
-    spills = re.findall(r"(\d+) bytes spill", result.stderr)
+def test_it_compiles_for_gpus_without_spills(nvrtc, architecture, dtype, size, capsys):
+    log = compile_for(nvrtc, architecture, kernels.definitions(dtype, size))
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
+    spills = re.findall(r"(\d+) bytes spill", log)
     with capsys.disabled():
         print(
             f"\n  sm_{architecture} {dtype} {'32' if size == 1 else '64'}-bit offsets: registers {registers}", end=" "
@@ -209,6 +234,12 @@ def test_it_compiles_for_gpus_without_spills(architecture, dtype, size, tmp_path
     assert len(registers) == 2 and len(spills) == 4
     assert set(spills) == {"0"}
     assert max(registers) <= 64  # a block of 256 fits four times on a multiprocessor
+
+
+def test_the_compiler_does_report_spills(nvrtc):
+    """Negative control: told to make do with 16 registers, the 64-bit kernels spill, and the log says so."""
+    log = compile_for(nvrtc, "70", kernels.definitions("float64", HUGE), "--maxrregcount=16")
+    assert {int(n) for n in re.findall(r"(\d+) bytes spill", log)} != {0}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
