@@ -1,24 +1,31 @@
-"""The bridge: what Chainer 7.8.1 needs of NumPy, Python and setuptools that newer ones no longer have.
+"""The bridge: what Chainer 7.8.1 needs of NumPy, Python and others that newer ones no longer have.
 
 `install()` adds what is missing and leaves what is there; it may be called any number of times,
 and prints nothing. It must run before the first `import chainer`, which is why `chainer_gconv`
 calls it first. REPAIRS lists every repair: what, since which version it is needed, and why.
+Names are added to their modules at once, and so are stand-ins for modules (stand_ins.py). A function
+of Chainer's own that is broken is mended when its module is imported (mends.py).
 """
 
+import ast
+import functools
 import importlib
 import importlib.metadata
+import re
 import sys
-import types
 import warnings
 from dataclasses import dataclass
 from typing import Callable
 
 import numpy
 
+from chainer_gconv import mends, stand_ins
+from chainer_gconv.import_hooks import lead, when_imported
+
 
 @dataclass(frozen=True)
 class Repair:
-    """One thing that is missing from today's packages.
+    """One thing that is missing from today's packages, or broken by them.
 
     what: the name that Chainer uses; since: the version that removed it; why: who uses it
     is_missing: tells whether it has to be added; add: adds it
@@ -35,27 +42,137 @@ _added: list = []
 
 
 def install():
-    """Add every missing name; returns the `what` of those added by this call."""
+    """Make every repair that is needed; returns the `what` of those made by this call."""
     before = len(_added)
     for repair in REPAIRS:
-        if repair.is_missing():
+        if repair.what not in _added and repair.is_missing():
             repair.add()
             _added.append(repair.what)
     return _added[before:]
 
 
 def added():
-    """The `what` of every name that this process has added so far."""
+    """The `what` of every repair that this process has made so far."""
     return tuple(_added)
 
 
-def _numpy_name(name, value, since, why):
-    def is_missing():
-        with warnings.catch_warnings():  # NumPy 1.20-1.23 deprecate the aliases but still have them
-            warnings.simplefilter("ignore")
-            return not hasattr(numpy, name)
+# Names of NumPy
 
-    return Repair(f"numpy.{name}", since, why, is_missing, lambda: setattr(numpy, name, value))
+
+def _is_missing_in_numpy(name):
+    with warnings.catch_warnings():  # NumPy 1.20-1.23 deprecate the aliases but still have them
+        warnings.simplefilter("ignore")
+        return not hasattr(numpy, name)
+
+
+def _numpy_name(name, value, since, why):
+    return Repair(f"numpy.{name}", since, why, lambda: _is_missing_in_numpy(name), lambda: setattr(numpy, name, value))
+
+
+_SCTYPES = {
+    "int": [numpy.int8, numpy.int16, numpy.int32, numpy.int64],
+    "uint": [numpy.uint8, numpy.uint16, numpy.uint32, numpy.uint64],
+    "float": [numpy.float16, numpy.float32, numpy.float64, numpy.longdouble],
+    "complex": [numpy.complex64, numpy.complex128, numpy.clongdouble],
+    "others": [bool, object, bytes, str, numpy.void],
+}
+
+
+def _asfarray(a, dtype=numpy.float64):
+    """`a` as an array of floating point numbers."""
+    return numpy.asarray(a, dtype if numpy.issubdtype(dtype, numpy.inexact) else numpy.float64)
+
+
+def _in1d(ar1, ar2, assume_unique=False, invert=False):
+    """For each element of ar1, flattened, whether it is in ar2."""
+    return numpy.isin(numpy.asarray(ar1).ravel(), ar2, assume_unique=assume_unique, invert=invert)
+
+
+# Names that code of Chainer's time uses, by the version that removed them; each has the same value under another name.
+_OLD_NAMES = {
+    "NumPy 1.23": {"asscalar": lambda a: a.item()},
+    "NumPy 1.24": {
+        "complex": complex,
+        "float": float,
+        "int": int,
+        "object": object,
+        "str": str,
+        "unicode": str,
+        "bool8": numpy.bool_,
+        "bytes0": numpy.bytes_,
+        "int0": numpy.intp,
+        "object0": numpy.object_,
+        "str0": numpy.str_,
+        "uint0": numpy.uintp,
+        "void0": numpy.void,
+    },
+    "NumPy 1.24, back in 2.0": {"bool": bool, "long": int},
+    "NumPy 2.0": {
+        "Inf": numpy.inf,
+        "Infinity": numpy.inf,
+        "infty": numpy.inf,
+        "PINF": numpy.inf,
+        "NINF": -numpy.inf,
+        "NaN": numpy.nan,
+        "NAN": numpy.nan,
+        "PZERO": 0.0,
+        "NZERO": -0.0,
+        "cfloat": numpy.complex128,
+        "clongfloat": numpy.clongdouble,
+        "complex_": numpy.complex128,
+        "float_": numpy.float64,
+        "longcomplex": numpy.clongdouble,
+        "longfloat": numpy.longdouble,
+        "singlecomplex": numpy.complex64,
+        "string_": numpy.bytes_,
+        "unicode_": numpy.str_,
+        "alltrue": numpy.all,
+        "sometrue": numpy.any,
+        "product": numpy.prod,
+        "cumproduct": numpy.cumprod,
+        "round_": numpy.round,
+        "mat": numpy.asmatrix,
+        "msort": functools.partial(numpy.sort, axis=0),
+        "asfarray": _asfarray,
+        "issubsctype": numpy.issubdtype,
+        "find_common_type": lambda array_types, scalar_types: numpy.result_type(*array_types, *scalar_types),
+        "obj2sctype": lambda rep, default=None: numpy.dtype(rep).type,
+        "sctype2char": lambda sctype: numpy.dtype(sctype).char,
+        "safe_eval": ast.literal_eval,
+        "sctypes": _SCTYPES,
+    },
+    "NumPy 2.4": {"in1d": _in1d, "trapz": getattr(numpy, "trapezoid", None)},
+    "NumPy 2.5": {"row_stack": numpy.vstack},
+}
+_MOVED_EXCEPTIONS = ("AxisError", "ComplexWarning", "TooHardError", "VisibleDeprecationWarning")
+
+# Who needs which of them; of the others it is code written for Chainer.
+_USERS = {
+    "sctypes": "chainer.functions.array.as_strided, at import",
+    "float": "chainer.functions.array.resize_images",
+}
+
+
+def _old_numpy_names():
+    for since, names in _OLD_NAMES.items():
+        for name, value in names.items():
+            yield _numpy_name(name, value, since, _USERS.get(name, "code written for Chainer"))
+    for name in _MOVED_EXCEPTIONS:
+        value = getattr(getattr(numpy, "exceptions", None), name, None)
+        yield _numpy_name(name, value, "NumPy 2.0", "code written for Chainer")
+
+
+def _fix_is_deprecated():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            numpy.fix(0.5)
+        except DeprecationWarning:
+            return True
+    return False
+
+
+# Modules
 
 
 def _module(name, make, since, why):
@@ -79,65 +196,135 @@ def _module(name, make, since, why):
     return Repair(name, since, why, is_missing, add)
 
 
-def _numpy_distutils(name):
-    module = types.ModuleType(name, "Stand-in for numpy.distutils: Chainer asks it for the BLAS on macOS alone.")
-    module.__path__ = []
-    return module
+# Functions of Chainer's own, mended when their module is imported
 
 
-def _system_info(name):
-    module = types.ModuleType(name, "Stand-in for numpy.distutils.system_info: it knows of no library.")
-    module.get_info = lambda name, notfound_action=0: {}
-    return module
+def _is_at_least(package, version):
+    try:
+        installed = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return [int(part) for part in re.findall(r"\d+", installed)[:2]] >= [int(part) for part in version.split(".")]
 
 
-def _pkg_resources(name):
-    """A pkg_resources of what Chainer calls at import, over importlib.metadata."""
-    module = types.ModuleType(name, _pkg_resources.__doc__)
-
-    class ResolutionError(Exception):
-        """A requirement cannot be met."""
-
-    class DistributionNotFound(ResolutionError):
-        """A requirement is not installed."""
-
-    class VersionConflict(ResolutionError):
-        """A requirement is installed in another version."""
-
-    def get_distribution(name):
-        try:
-            return importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise DistributionNotFound(name) from error
-
-    def require(requirement):
-        # Chainer asks for 'name>=a,<b' to warn of versions it does not know. Today's CuPy is newer
-        # than any it knows and works under this bridge, so being installed is all that is asked.
-        name = requirement.split(";")[0]
-        for operator in "<>=!~[ ":
-            name = name.split(operator)[0]
-        return [get_distribution(name)]
-
-    for public in (ResolutionError, DistributionNotFound, VersionConflict, get_distribution, require):
-        setattr(module, public.__name__, public)
-    return module
+def _mend(module, name, mend, since, why):
+    """Mend a function of Chainer's, if the package that `since` names is installed in that version or a newer one."""
+    package, version = since.split()
+    return Repair(
+        f"{module}.{name}",
+        since,
+        why,
+        lambda: _is_at_least(package.lower(), version),
+        lambda: when_imported(module, mend),
+    )
 
 
-_SCTYPES = {
-    "int": [numpy.int8, numpy.int16, numpy.int32, numpy.int64],
-    "uint": [numpy.uint8, numpy.uint16, numpy.uint32, numpy.uint64],
-    "float": [numpy.float16, numpy.float32, numpy.float64, numpy.longdouble],
-    "complex": [numpy.complex64, numpy.complex128, numpy.clongdouble],
-    "others": [bool, object, bytes, str, numpy.void],
+# Old places in CuPy: what stands there instead
+
+_MOVED_IN_CUPY = {
+    "cupy.core": "cupy._core",
+    "cupy.util": "cupy._util",
+    "cupy.sparse": "cupyx.scipy.sparse",
+    # CuPy finds the CUDA library when it is asked for the attribute.
+    **{
+        f"cupy.cuda.{name}": f"cupy.cuda:{name}"
+        for name in ("cublas", "curand", "cusolver", "cusparse", "driver", "nvrtc")
+    },
 }
 
+
+def _lead_to_moved_parts_of_cupy():
+    def name_parts(cupy, run):
+        run()
+        for part in ("core", "util"):  # these were there without being imported
+            if not hasattr(cupy, part):
+                setattr(cupy, part, getattr(cupy, f"_{part}"))
+
+    lead(_MOVED_IN_CUPY)
+    when_imported("cupy", name_parts)
+
+
+_NUMPY_INTEGERS = "NumPy refuses Python integers that a dtype cannot hold; it used to wrap them around"
+_NUMPY_PROMOTION = "NumPy keeps float32 where a Python number meets a scalar; it used to compute in float64"
+
 REPAIRS = (
-    _numpy_name("sctypes", _SCTYPES, "NumPy 2.0", "chainer.functions.array.as_strided, at import"),
-    _numpy_name("float", float, "NumPy 1.24", "chainer.functions.array.resize_images"),
-    _numpy_name("int", int, "NumPy 1.24", "code written for Chainer"),
-    _numpy_name("bool", bool, "NumPy 1.24, back in 2.0", "code written for Chainer"),
-    _numpy_name("object", object, "NumPy 1.24", "code written for Chainer"),
-    _module("numpy.distutils", _numpy_distutils, "Python 3.12", "chainer._environment_check, at import"),
-    _module("numpy.distutils.system_info", _system_info, "Python 3.12", "chainer._environment_check, at import"),
-    _module("pkg_resources", _pkg_resources, "setuptools 82", "chainer._environment_check, at import"),
+    *_old_numpy_names(),
+    Repair(
+        "numpy.fix",
+        "NumPy 2.5",
+        "chainer.functions.fix; it is numpy.trunc, and warns of its own end",
+        _fix_is_deprecated,
+        lambda: setattr(numpy, "fix", numpy.trunc),
+    ),
+    _module("numpy.distutils", stand_ins.numpy_distutils, "Python 3.12", "chainer._environment_check, at import"),
+    _module(
+        "numpy.distutils.system_info", stand_ins.system_info, "Python 3.12", "chainer._environment_check, at import"
+    ),
+    _module(
+        "pkg_resources",
+        stand_ins.pkg_resources,
+        "setuptools 82",
+        "chainer._environment_check, at import, chainer.testing",
+    ),
+    _mend("chainer.functions.array.pad_sequence", "PadSequence", mends.pad_sequence, "NumPy 2.0", _NUMPY_INTEGERS),
+    _mend(
+        "chainer.functions.math.basic_math",
+        "_preprocess_const",
+        mends.constants_of_arithmetic,
+        "NumPy 2.0",
+        _NUMPY_INTEGERS,
+    ),
+    _mend(
+        "chainer.distributions.categorical",
+        "Categorical.log_prob",
+        mends.categorical_log_prob,
+        "NumPy 2.0",
+        "numpy.meshgrid returns a tuple; it used to be a list",
+    ),
+    _mend("chainer.utils.walker_alias", "WalkerAlias", mends.walker_alias, "NumPy 2.0", _NUMPY_PROMOTION),
+    *(
+        _mend(f"chainer.functions.pooling.{name}", "spatial_scale", mends.roi_pooling, "NumPy 2.0", _NUMPY_PROMOTION)
+        for name in (
+            "roi_average_align_2d",
+            "roi_average_pooling_2d",
+            "roi_max_align_2d",
+            "roi_max_pooling_2d",
+            "roi_pooling_2d",
+        )
+    ),
+    _mend(
+        "chainer.variable",
+        "Variable.debug_print",
+        mends.debug_print,
+        "NumPy 2.0",
+        "arrays have a device now, named 'cpu' where Chainer writes 'CPU'",
+    ),
+    _mend(
+        "chainer.functions.math.sparse_matmul",
+        "_coo_matmul_cpu",
+        mends.sparse_matmul,
+        "SciPy 1.15",
+        "sparse matrices of float16 are refused",
+    ),
+    _mend(
+        "chainer.serializers.hdf5",
+        "HDF5Deserializer",
+        mends.hdf5_strings,
+        "h5py 3.0",
+        "strings are read as bytes",
+    ),
+    _mend(
+        "chainer.links.caffe.protobuf3.caffe_pb2",
+        "DESCRIPTOR",
+        mends.caffe_messages,
+        "protobuf 4.0",
+        "descriptors cannot be made one by one any more",
+    ),
+    Repair(
+        "cupy.core and others",
+        "CuPy 8",
+        "code written for Chainer, which has CUDA kernels of its own",
+        lambda: True,
+        _lead_to_moved_parts_of_cupy,
+    ),
 )

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import textwrap
 
 from chainer_gconv import bridge, startup
 
@@ -19,11 +20,14 @@ def report():
         lines.append(f"{name:11} {_version(name) or 'not installed'}")
     lines += _gpu_lines()
     lines.append(f"start-up    {'hook installed' if all(map(_exists, startup.hook_files())) else 'no hook installed'}")
-    lines += ["", "bridged in this environment:"]
-    added = bridge.added()
+    lines += ["", "bridged, and why:"]
+    by_reason: dict = {}
     for repair in bridge.REPAIRS:
-        state = "added" if repair.what in added else "there already"
-        lines.append(f"  {repair.what:30} {state:14} needed since {repair.since}: {repair.why}")
+        by_reason.setdefault((repair.what in bridge.added(), repair.since, repair.why), []).append(repair.what)
+    for (is_added, since, why), whats in sorted(by_reason.items(), reverse=True):
+        state = f"needed since {since}" if is_added else f"not needed here (since {since})"
+        lines.append(f"  {state}: {why}")
+        lines += textwrap.wrap(", ".join(whats), 112, initial_indent="      ", subsequent_indent="      ")
     missing = _missing()
     if missing:
         lines += ["", "to install what is missing:", *(f"  {what}: {command}" for what, command in missing)]

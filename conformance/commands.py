@@ -181,5 +181,4 @@ def _header():
         "command": shlex.join(["python", "-m", "conformance", *sys.argv[1:]]),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": f"{system}, Python {platform.python_version()}",
-        "device": "cpu",
     }

@@ -18,6 +18,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+# Backends that cannot run here, and why.
+_LEFT_OUT = {name: reason for name in KNOWN if (reason := load_backend(name).unavailable_because())}
+
 # The folders of tests that need a framework.
 _NEEDS = {"chainer_gconv": "chainer", "torch_gconv": "torch"}
 
@@ -31,8 +34,11 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--backend")
-        names = asked.split(",") if asked else list(KNOWN)
-        metafunc.parametrize("backend", [load_backend(name) for name in names], ids=names)
+        names = asked.split(",") if asked else [name for name in KNOWN if name not in _LEFT_OUT]
+        marks = {name: pytest.mark.gpu if name.endswith("-cuda") else () for name in names}
+        metafunc.parametrize(
+            "backend", [pytest.param(load_backend(name), marks=marks[name], id=name) for name in names]
+        )
 
 
 def pytest_ignore_collect(collection_path):
@@ -49,9 +55,9 @@ def pytest_runtest_setup(item):
 
 
 def pytest_report_header(config):
-    return [
-        f"left out: tests/{at}, since {need} is not installed" for at, need in _NEEDS.items() if not find_spec(need)
-    ]
+    folders = [f"tests/{at}, since {need} is not installed" for at, need in _NEEDS.items() if not find_spec(need)]
+    backends = [f"tests of the backend {name}. {reason}" for name, reason in _LEFT_OUT.items()]
+    return [f"left out: {what}" for what in folders + backends]
 
 
 @pytest.fixture

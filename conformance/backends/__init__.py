@@ -9,7 +9,9 @@ from conformance.backends.base import Backend, Declined
 KNOWN = {
     "numpy": "conformance.backends.numpy_backend:NumpyBackend",
     "chainer": "conformance.backends.chainer_backend:ChainerBackend",
+    "chainer-cuda": "conformance.backends.chainer_backend:ChainerCudaBackend",
     "torch": "conformance.backends.torch_backend:TorchBackend",
+    "torch-cuda": "conformance.backends.torch_backend:TorchCudaBackend",
 }
 
 

@@ -1,4 +1,4 @@
-"""The Chainer backend: networks of chainer_gconv's layers."""
+"""The Chainer backends: networks of chainer_gconv's layers, on NumPy and on CuPy arrays."""
 
 from functools import partial
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ class ChainerBackend(SequentialBackend):
     """chainer_gconv on NumPy arrays."""
 
     name = "chainer"
+    device = "@numpy"
     attributes = {
         "W": "W",
         "b": "b",
@@ -36,31 +37,38 @@ class ChainerBackend(SequentialBackend):
         chainer = _bridged_chainer()
         model = chainer.Sequential(*self.layers(network, parameters, dtype))
         model.network = network
+        model.to_device(self.device)
         return model
 
     def forward(self, model, x, training=False):
         chainer = _bridged_chainer()
         with chainer.using_config("train", training), chainer.no_backprop_mode():
-            return self.apply(model, chainer.Variable(x)).array
+            return self.array(self.apply(model, self._variable(x)))
 
     def gradients(self, model, x, gy, training=False):
         chainer = _bridged_chainer()
-        x = chainer.Variable(x)
+        x = self._variable(x)
         model.cleargrads()
         with chainer.using_config("train", training):
             y = self.apply(model, x)
-            y.grad = gy
+            y.grad = chainer.get_device(self.device).send(gy)
             y.backward()
-        return x.grad, {key: self.attribute(model, key).grad for key in weight_keys(model.network)}
+        return self.array(x.grad), {
+            key: self.array(self.attribute(model, key).grad) for key in weight_keys(model.network)
+        }
 
     def transformed_filters(self, model):
         from chainer_gconv import TransformGFilter
 
         layer = model[0]
-        return TransformGFilter(layer.inds)(layer.masked_W()).array
+        return self.array(TransformGFilter(layer.inds)(layer.masked_W()))
+
+    def _variable(self, x):
+        chainer = _bridged_chainer()
+        return chainer.Variable(chainer.get_device(self.device).send(x))
 
     def array(self, value):
-        return getattr(value, "array", value)
+        return _bridged_chainer().cuda.to_cpu(getattr(value, "array", value))
 
     def save(self, model, path):
         with open(path, "wb") as file:
@@ -113,6 +121,29 @@ class ChainerBackend(SequentialBackend):
         from chainer_gconv import coset_max_pooling
 
         return coset_max_pooling
+
+
+class ChainerCudaBackend(ChainerBackend):
+    """chainer_gconv on CuPy arrays."""
+
+    name = "chainer-cuda"
+    device = "@cupy:0"
+
+    def unavailable_because(self):
+        reason = super().unavailable_because()
+        if reason is not None:
+            return reason
+        if find_spec("cupy") is None:
+            return "CuPy is not installed: pip install 'groupy-gconv[cuda13]' (CUDA 13) or 'groupy-gconv[cuda12]'."
+        import cupy
+
+        return None if cupy.cuda.is_available() else "CuPy sees no CUDA device."
+
+    def versions(self):
+        import cupy
+
+        device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        return {**super().versions(), "cupy": cupy.__version__, "device": device}
 
 
 def _bridged_chainer():

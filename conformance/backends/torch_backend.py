@@ -1,4 +1,4 @@
-"""The PyTorch backend: networks of torch_gconv's layers, on the CPU."""
+"""The PyTorch backends: networks of torch_gconv's layers, on the CPU and on a CUDA device."""
 
 from importlib.util import find_spec
 
@@ -12,6 +12,7 @@ class TorchBackend(SequentialBackend):
     """torch_gconv on CPU tensors."""
 
     name = "torch"
+    device = "cpu"
     attributes = {
         "W": "weight",
         "b": "bias",
@@ -36,7 +37,7 @@ class TorchBackend(SequentialBackend):
         import torch
 
         dtype = torch.from_numpy(np.empty(0, dtype)).dtype
-        model = torch.nn.Sequential(*self.layers(network, parameters, dtype))
+        model = torch.nn.Sequential(*self.layers(network, parameters, dtype)).to(self.device)
         model.network = network
         with torch.no_grad():
             for key, value in parameters.items():
@@ -49,24 +50,29 @@ class TorchBackend(SequentialBackend):
 
         model.train(training)
         with torch.no_grad():
-            return self.apply(model, torch.from_numpy(x)).numpy()
+            return self.array(self.apply(model, self._tensor(x)))
 
     def gradients(self, model, x, gy, training=False):
-        import torch
-
         model.train(training)
         model.zero_grad()
-        x = torch.from_numpy(x).requires_grad_()
-        self.apply(model, x).backward(torch.from_numpy(gy))
-        return x.grad.numpy(), {key: self.attribute(model, key).grad.numpy() for key in weight_keys(model.network)}
+        x = self._tensor(x).requires_grad_()
+        self.apply(model, x).backward(self._tensor(gy))
+        return self.array(x.grad), {
+            key: self.array(self.attribute(model, key).grad) for key in weight_keys(model.network)
+        }
 
     def transformed_filters(self, model):
         layer = model[0]
-        folded = layer.folded_filters().detach().numpy()
+        folded = self.array(layer.folded_filters())
         return folded.reshape(layer.out_channels, layer.output_stabilizer_size, *layer.weight.shape[1:])
 
+    def _tensor(self, x):
+        import torch
+
+        return torch.from_numpy(x).to(self.device)
+
     def array(self, value):
-        return value.detach().numpy()
+        return value.detach().cpu().numpy()
 
     def save(self, model, path):
         import torch
@@ -76,7 +82,7 @@ class TorchBackend(SequentialBackend):
     def load(self, model, path):
         import torch
 
-        model.load_state_dict(torch.load(path, weights_only=True))
+        model.load_state_dict(torch.load(path, weights_only=True, map_location=self.device))
 
     def conv(self, op, parameters, dtype):
         import torch_gconv
@@ -111,3 +117,37 @@ class TorchBackend(SequentialBackend):
         import torch_gconv
 
         return torch_gconv.CosetMaxPool()
+
+
+class TorchCudaBackend(TorchBackend):
+    """torch_gconv on a CUDA device, in float32 proper: what PyTorch rounds to TF32 is another claim than ours."""
+
+    name = "torch-cuda"
+    device = "cuda"
+
+    def unavailable_because(self):
+        reason = super().unavailable_because()
+        if reason is not None:
+            return reason
+        import torch
+
+        return None if torch.cuda.is_available() else "PyTorch sees no CUDA device."
+
+    def versions(self):
+        import torch
+
+        return {**super().versions(), "cuda": torch.version.cuda, "device": torch.cuda.get_device_name()}
+
+    def forward(self, model, x, training=False):
+        with _exact_convolutions():
+            return super().forward(model, x, training)
+
+    def gradients(self, model, x, gy, training=False):
+        with _exact_convolutions():
+            return super().gradients(model, x, gy, training)
+
+
+def _exact_convolutions():
+    import torch
+
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

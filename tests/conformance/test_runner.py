@@ -66,7 +66,7 @@ def test_the_kept_lists_parse_and_are_empty(name):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("jax", "unknown backend 'jax'; expected one of numpy, chainer, torch, or 'package.module:ClassName'"),
+        ("jax", "unknown backend 'jax'; expected one of numpy, chainer, .*torch-cuda, or 'package.module:ClassName'"),
         ("nowhere:Port", "backend 'nowhere:Port': cannot import nowhere"),
         ("json:JSONDecoder", "json has no Backend class 'JSONDecoder'"),
         ("json:Missing", "json has no Backend class 'Missing'"),

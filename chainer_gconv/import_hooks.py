@@ -1,0 +1,78 @@
+"""Two finders of modules: one that mends a module when it is imported, one that leads from an old place to the new."""
+
+import functools
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+
+
+def when_imported(name, mend):
+    """Have mend(module, run) import a module: run() runs its code. If it is imported already, run does nothing."""
+    if name in sys.modules:
+        mend(sys.modules[name], lambda: None)
+    # Also if it is: it may be imported anew.
+    _MendingFinder.waiting[name] = mend
+    if _MendingFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _MendingFinder)
+
+
+class _MendingFinder:
+    """Finds no module itself: when one that is waited for is found, its code is run by the mend."""
+
+    waiting: dict = {}
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        mend = cls.waiting.get(name)
+        if mend is None:
+            return None
+        spec = _found_by_others(cls, name, path, target)
+        if spec is not None:
+            run = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: mend(module, functools.partial(run, module))
+        return spec
+
+
+def lead(moved):
+    """Make modules importable at old places, where there are none.
+
+    moved: from old names to new ones, which hold for all below them too; 'module:name' is an attribute
+    """
+    _MovedFinder.moved.update(moved)
+    if _MovedFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _MovedFinder)
+
+
+class _MovedFinder:
+    """Finds a module of one name at another, unless there is one of that name."""
+
+    moved: dict = {}
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        for old, new in cls.moved.items():
+            # Below an old place that has been led to the new one, the path would find each module a second time.
+            below = name.startswith(f"{old}.") and sys.modules.get(old) is sys.modules.get(new, cls)
+            if below or (name == old and _found_by_others(cls, name, path, target) is None):
+                return ModuleSpec(name, _MovedLoader(new + name[len(old) :]), is_package=True)
+        return None
+
+
+class _MovedLoader:
+    def __init__(self, name):
+        self._name = name
+
+    def create_module(self, spec):
+        name, _, attribute = self._name.partition(":")
+        module = importlib.import_module(name)
+        module = getattr(module, attribute) if attribute else module
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = self._spec  # it stays what it is
+
+
+def _found_by_others(finder, name, path, target):
+    others = [other.find_spec for other in sys.meta_path if other is not finder and hasattr(other, "find_spec")]
+    return next(filter(None, (find_spec(name, path, target) for find_spec in others)), None)
