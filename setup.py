@@ -21,9 +21,8 @@ EXTRAS = {
         "hypothesis>=6.80",
         # the CUDA compiler that the kernels are compiled with; it needs no GPU
         "nvidia-cuda-nvrtc-cu12>=12.4,<13; platform_system == 'Linux' and platform_machine == 'x86_64'",
-        # ChainerMN's, with a launcher
+        # for ChainerMN; it finds the MPI of the system
         "mpi4py>=4; platform_system == 'Linux'",
-        "openmpi>=4.1,<5; platform_system == 'Linux'",
         "pytest>=7.4",
         "pytest-benchmark>=4",
     ],

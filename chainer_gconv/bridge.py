@@ -11,6 +11,7 @@ import ast
 import functools
 import importlib
 import importlib.metadata
+import platform
 import re
 import sys
 import warnings
@@ -201,7 +202,7 @@ def _module(name, make, since, why):
 
 def _is_at_least(package, version):
     try:
-        installed = importlib.metadata.version(package)
+        installed = platform.python_version() if package == "python" else importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return False
     return [int(part) for part in re.findall(r"\d+", installed)[:2]] >= [int(part) for part in version.split(".")]
@@ -291,6 +292,20 @@ REPAIRS = (
             "roi_max_pooling_2d",
             "roi_pooling_2d",
         )
+    ),
+    _mend(
+        "chainer.dataset.convert",
+        "_concat_arrays_with_padding",
+        mends.padded_batches,
+        "NumPy 2.4",
+        "numpy.maximum with its output by position is deprecated",
+    ),
+    _mend(
+        "chainer.iterators.multiprocess_iterator",
+        "threading",
+        mends.multiprocess_iterator,
+        "Python 3.10",
+        "Thread.setDaemon is deprecated",
     ),
     _mend(
         "chainer.variable",

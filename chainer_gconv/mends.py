@@ -7,6 +7,8 @@ when each is needed, and why. Nothing outside Chainer is changed.
 import ast
 import functools
 import itertools
+import threading
+import types
 
 import numpy
 
@@ -102,6 +104,33 @@ def _scaled_in_double(method):
             self.spatial_scale = scale
 
     return scaled
+
+
+def padded_batches(module, run):
+    """The largest shape is found without numpy.maximum's third argument by position."""
+    run()
+
+    def _concat_arrays_with_padding(arrays, padding):
+        device = module.backend.get_device_from_array(arrays[0])
+        shape = numpy.array([array.shape for array in arrays]).max(axis=0)
+        with module.chainer.using_device(device):
+            batch = device.xp.full((len(arrays), *shape.tolist()), padding, dtype=arrays[0].dtype)
+            for i, array in enumerate(arrays):
+                batch[(i, *map(slice, array.shape))] = array
+        return batch
+
+    module._concat_arrays_with_padding = _concat_arrays_with_padding
+
+
+def multiprocess_iterator(module, run):
+    """Its thread is made a daemon by the attribute, as Python now wants it."""
+    run()
+
+    class Thread(threading.Thread):
+        def setDaemon(self, daemonic):
+            self.daemon = daemonic
+
+    module.threading = types.SimpleNamespace(**{**vars(threading), "Thread": Thread})
 
 
 def debug_print(module, run):

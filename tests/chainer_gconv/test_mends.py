@@ -76,6 +76,16 @@ def test_corners_of_regions_are_rounded_as_in_double_precision():
     assert y.array == 6776
 
 
+def test_examples_of_several_shapes_are_padded_to_the_largest():
+    examples = [np.ones((1, 3), np.float32), np.full((2, 2), 2, np.float32), np.zeros((1, 1), np.float32)]
+    batch = chainer.dataset.concat_examples(examples, padding=-1)
+    np.testing.assert_array_equal(batch[0], [[1, 1, 1], [-1, -1, -1]])
+    np.testing.assert_array_equal(batch[1], [[2, 2, -1], [2, 2, -1]])
+    assert batch.shape == (3, 2, 3) and batch.dtype == np.float32
+    scalars = chainer.dataset.concat_examples([np.array(1.0), np.array(2.0)], padding=0)
+    np.testing.assert_array_equal(scalars, [1, 2])
+
+
 def test_debug_print_names_the_cpu_as_it_did():
     assert "\n- device: CPU\n" in chainer.Variable(np.zeros(2, np.float32)).debug_print()
 
