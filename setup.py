@@ -13,6 +13,7 @@ EXTRAS = {
     "torch": ["torch>=2.1"],
     "cuda12": ["cupy-cuda12x>=12"],
     "cuda13": ["cupy-cuda13x>=13"],
+    "cudnn": ["nvidia-cudnn-frontend>=1.5; python_version >= '3.10'"],
     "plot": ["matplotlib>=3.5"],
     "mpi": ["mpi4py>=3.1"],
     "conformance": ["jinja2>=3", "matplotlib>=3.5", "pillow>=9.1", "rich>=12", "scikit-learn>=1.0"],

@@ -20,7 +20,7 @@ from typing import Callable
 
 import numpy
 
-from chainer_gconv import mends, stand_ins
+from chainer_gconv import cudnn, mends, stand_ins
 from chainer_gconv.import_hooks import lead, when_imported
 
 
@@ -200,22 +200,34 @@ def _module(name, make, since, why):
 # Functions of Chainer's own, mended when their module is imported
 
 
+# CuPy is installed under a name for each CUDA.
+_DISTRIBUTIONS = {"cupy": ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")}
+
+
 def _is_at_least(package, version):
+    if package == "python":
+        installed = [platform.python_version()]
+    else:
+        installed = [found for name in _DISTRIBUTIONS.get(package, (package,)) if (found := _version(name))]
+    wanted = [int(part) for part in version.split(".")]
+    return any([int(part) for part in re.findall(r"\d+", found)[:2]] >= wanted for found in installed)
+
+
+def _version(distribution):
     try:
-        installed = platform.python_version() if package == "python" else importlib.metadata.version(package)
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return [int(part) for part in re.findall(r"\d+", installed)[:2]] >= [int(part) for part in version.split(".")]
+        return None
 
 
-def _mend(module, name, mend, since, why):
+def _mend(module, name, mend, since, why, also=lambda: True):
     """Mend a function of Chainer's, if the package that `since` names is installed in that version or a newer one."""
     package, version = since.split()
     return Repair(
         f"{module}.{name}",
         since,
         why,
-        lambda: _is_at_least(package.lower(), version),
+        lambda: _is_at_least(package.lower(), version) and also(),
         lambda: when_imported(module, mend),
     )
 
@@ -247,6 +259,7 @@ def _lead_to_moved_parts_of_cupy():
 
 _NUMPY_INTEGERS = "NumPy refuses Python integers that a dtype cannot hold; it used to wrap them around"
 _NUMPY_PROMOTION = "NumPy keeps float32 where a Python number meets a scalar; it used to compute in float64"
+_NO_CUDNN = "CuPy has no cuDNN any more; with nvidia-cudnn-frontend installed, convolutions are cuDNN's again"
 
 REPAIRS = (
     *_old_numpy_names(),
@@ -334,6 +347,19 @@ REPAIRS = (
         mends.caffe_messages,
         "protobuf 4.0",
         "descriptors cannot be made one by one any more",
+    ),
+    *(
+        _mend(
+            f"chainer.functions.connection.{name}", "_forward_gpu_core", mend, "CuPy 14", _NO_CUDNN, cudnn.is_installed
+        )
+        for name, mend in (("convolution_2d", cudnn.convolution_2d), ("deconvolution_2d", cudnn.deconvolution_2d))
+    ),
+    _mend(
+        "chainer.backends.cuda",
+        "check_cuda_available",
+        cudnn.no_advice_to_reinstall,
+        "CuPy 14",
+        "CuPy has no cuDNN any more; Chainer's advice to reinstall CuPy for it is void",
     ),
     Repair(
         "cupy.core and others",

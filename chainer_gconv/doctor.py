@@ -4,12 +4,14 @@ import importlib.metadata
 import platform
 import textwrap
 
-from chainer_gconv import bridge, startup
+from chainer_gconv import bridge, cudnn, startup
 
 # How to install Chainer: its build needs an older setuptools than pip would take.
 INSTALL_CHAINER = (
     "echo 'setuptools<81' > build.txt && PIP_BUILD_CONSTRAINT=build.txt pip install 'groupy-gconv[chainer]'"
 )
+INSTALL_CUDNN = "pip install 'groupy-gconv[cudnn]' nvidia-cudnn-cu13 (CUDA 13) or nvidia-cudnn-cu12 (CUDA 12)"
+INSTALL_CUDNN_FOR_OLD_CUPY = "python -m cupyx.tools.install_library --library cudnn --cuda 12.x"
 INSTALL_CUPY = "pip install 'groupy-gconv[cuda13]' (CUDA 13) or 'groupy-gconv[cuda12]' (CUDA 12)"
 
 
@@ -38,8 +40,12 @@ def _missing():
     missing = []
     if _version("chainer") is None:
         missing.append(("Chainer", INSTALL_CHAINER))
-    if _cupy() is None:
+    cupy = _cupy()
+    if cupy is None:
         missing.append(("CuPy, if there is a GPU", INSTALL_CUPY))
+    elif "not available" in _cudnn_line(cupy):
+        old = int(cupy.__version__.split(".")[0]) < 14
+        missing.append(("cuDNN", INSTALL_CUDNN_FOR_OLD_CUPY if old else INSTALL_CUDNN))
     return missing
 
 
@@ -51,14 +57,26 @@ def _gpu_lines():
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        return [*lines, f"GPU         none seen ({error})"]
+        return [*lines, f"GPU         none seen ({error})", _cudnn_line(cupy)]
     for device in range(devices):
         name = cupy.cuda.runtime.getDeviceProperties(device)["name"].decode()
         lines.append(f"GPU         {device}: {name}")
-    for library, consequence in (("cudnn", "Chainer convolves by im2col"), ("nccl", "one GPU for each process")):
-        found = getattr(getattr(cupy.cuda, library, None), "available", False)
-        lines.append(f"{library:11} {'available' if found else f'not available: {consequence}'}")
-    return lines
+    nccl = getattr(getattr(cupy.cuda, "nccl", None), "available", False)
+    lines.append(f"NCCL        {'available' if nccl else 'not available: one GPU for each process'}")
+    return [*lines, _cudnn_line(cupy)]
+
+
+def _cudnn_line(cupy):
+    if getattr(getattr(cupy.cuda, "cudnn", None), "available", False):
+        return "cuDNN       available, through CuPy"
+    if cudnn.is_installed():
+        return (
+            f"cuDNN       through nvidia-cudnn-frontend {_version('nvidia-cudnn-frontend')}: planar convolutions alone"
+        )
+    return (
+        "cuDNN       not available: each convolution first copies its input, once for each of the k x k taps\n"
+        "            (im2col), then multiplies matrices: k x k times the input's memory is written and read again"
+    )
 
 
 def _cupy():

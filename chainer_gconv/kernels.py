@@ -99,4 +99,6 @@ def _table_on(device_id, transformation, table):
     import cupy
 
     with cupy.cuda.Device(device_id):
-        return cupy.asarray(getattr(transformation, table).astype(np.int32))
+        on_device = cupy.asarray(getattr(transformation, table).astype(np.int32))
+        cupy.cuda.get_current_stream().synchronize()  # other streams will read it, and do not wait for this one
+        return on_device

@@ -1,0 +1,50 @@
+"""What needs a GPU: the layers on CUDA tensors. `make gpu-check` runs these."""
+
+import numpy as np
+import pytest
+import torch
+
+import torch_gconv
+from groupy.gconv.layer_specs import LAYER_SPECS
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device"),
+]
+
+
+@pytest.mark.parametrize("layer", LAYER_SPECS)
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"bias": False, "flat_channels": True}])
+def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(layer, options, rng):
+    S = LAYER_SPECS[layer].input_stabilizer_size
+    net = getattr(torch_gconv, layer)(3, 4, 3, **options)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.from_numpy(rng.integers(-3, 4, parameter.shape)))
+    x = torch.from_numpy(rng.integers(-3, 4, (2, 3 * S, 9, 9)).astype(np.float32))
+
+    def run(device):
+        net.to(device).zero_grad()
+        moved = x.to(device).requires_grad_()
+        moved.retain_grad()
+        y = net(moved)
+        (y * y).sum().backward()
+        return [tensor.detach().cpu().numpy() for tensor in (y, moved.grad, *(p.grad for p in net.parameters()))]
+
+    for got, expected in zip(run("cuda"), run("cpu")):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_gradient_is_the_same_bits_every_time():
+    net = torch_gconv.P4MConvP4M(32, 32, 3, padding=1).cuda()
+    x = torch.randn(8, 32, 8, 16, 16, device="cuda")
+    torch.use_deterministic_algorithms(True)
+    try:
+        gradients = []
+        for _ in range(2):
+            net.zero_grad()
+            net(x).square().sum().backward()
+            gradients.append(net.weight.grad.clone())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(*gradients)
