@@ -2,6 +2,8 @@
 # make test          set up, and run all tests
 # make lint          style, types
 # make bench         time the layers against planar convolutions
+# make gpu-check     on a machine with CUDA: all that needs it, in one report; GPU_PYTHON has CuPy and PyTorch
+# make chainer-wheel build the wheel of Chainer that such a machine may lack, into wheels/
 # make clean         remove the environment and what the commands above wrote
 #
 # PYTHON chooses the interpreter, EXTRAS what is installed: make test PYTHON=python3.12 EXTRAS=chainer,conformance,test
@@ -9,13 +11,14 @@
 PYTHON ?= python3
 EXTRAS ?= chainer,torch,conformance,test,lint
 VENV ?= .venv
+GPU_PYTHON ?= python3
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
 CONSTRAINTS := constraints/py$(VERSION).txt
 INSTALLED := $(VENV)/installed
 BIN := $(VENV)/bin
 
-.PHONY: conformance test lint bench clean
+.PHONY: conformance test lint bench gpu-check chainer-wheel clean
 
 conformance: $(INSTALLED)
 	$(BIN)/python -m conformance run --report build/conformance
@@ -30,6 +33,13 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+# With the Python that is there: nothing is installed or fetched.
+gpu-check:
+	$(GPU_PYTHON) -m benchmarks.gpu_check --report build/gpu-check --wheels wheels
+
+chainer-wheel: $(INSTALLED)
+	PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/build.txt $(BIN)/pip wheel --quiet --no-deps -c $(CONSTRAINTS) -w wheels chainer
 
 # Chainer is built from source here; the build constraint is what lets that work on a current pip.
 $(INSTALLED): setup.py constraints/build.txt $(CONSTRAINTS)

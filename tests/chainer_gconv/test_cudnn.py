@@ -4,7 +4,6 @@ What is tested is all that lies between Chainer and cuDNN: which operation is as
 shapes, strides and types, and when. That cuDNN itself does it is for tests on a GPU.
 """
 
-import contextlib
 import ctypes
 import sys
 import types
@@ -17,20 +16,6 @@ import pytest
 from chainer.functions.connection import convolution_2d, deconvolution_2d
 
 from chainer_gconv import cudnn
-
-
-class Array(np.ndarray):
-    """A NumPy array with what is used of CuPy's."""
-
-    @property
-    def data(self):
-        return types.SimpleNamespace(ptr=self.ctypes.data)
-
-    @property
-    def device(self):
-        device = contextlib.nullcontext()
-        device.id = 0
-        return device
 
 
 class Tensor:
@@ -124,18 +109,13 @@ class Names:
 
 
 @pytest.fixture
-def machine(monkeypatch):
-    """A machine whose CuPy and cuDNN are the ones above; Chainer's classes with the mends, apart from Chainer's own."""
-    cupy = types.ModuleType("cupy")
-    cupy.ascontiguousarray = lambda a: np.ascontiguousarray(a).view(Array)
-    cupy.empty = lambda shape, dtype: np.full(shape, 99, dtype).view(Array)
-    cupy.cuda = types.SimpleNamespace(get_current_stream=lambda: types.SimpleNamespace(ptr=7))
+def machine(cpu_cupy, monkeypatch):
+    """A machine whose cuDNN is the one above; Chainer's classes with the mends, apart from Chainer's own."""
     library = types.ModuleType("cudnn")
     library.data_type = library.numerical_note = library.heur_mode = Names()
     library.cudnnGraphNotSupportedError, library.pygraph, library.create_handle = NotSupported, Graph, object
     library.set_stream = lambda handle, stream: streams.append(stream)
     streams: list = []
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cudnn", library)
     monkeypatch.setattr(Graph, "built", [])
     cudnn._plan.cache_clear()
@@ -166,7 +146,7 @@ every_dtype = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float
 
 
 def integers(rng, *shape, dtype):
-    return rng.integers(-3, 4, shape).astype(dtype).view(Array)
+    return sys.modules["cupy"].asarray(rng.integers(-3, 4, shape).astype(dtype))
 
 
 @every_geometry

@@ -4,8 +4,9 @@ import ctypes
 import re
 import shutil
 import subprocess
-from functools import cache
-from importlib.util import find_spec
+import types
+from functools import cache, partial
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainer_gconv import kernels
-from chainer_gconv.transform_filter import grad_index_group_func_kernel, index_group_func_kernel
+from chainer_gconv.transform_filter import (
+    FoldFilters,
+    UnfoldFilterGradients,
+    grad_index_group_func_kernel,
+    index_group_func_kernel,
+)
 from groupy.gconv import reference
+from groupy.gconv.filter_transformation import FilterTransformation
 from groupy.gconv.layer_specs import LAYER_SPECS
 
 SHIM = Path(__file__).parent / "cuda_on_the_cpu" / "shim.h"
@@ -121,6 +128,93 @@ def test_more_rows_than_the_grid_has_are_taken_in_turn(on_the_cpu, rows, rng):
     got = launch(library, "unfold_filter_gradients", gradient, transformation.inverse, w.shape, rows, transformation)
     g = gradient.reshape(rows, 4)
     np.testing.assert_array_equal(got.ravel(), g[:, 0] + g[:, 1] + g[:, 2] + g[:, 3])
+
+
+class TestLaunching:
+    """kernels.py itself, with a CuPy whose RawModule is built by the host compiler."""
+
+    @pytest.fixture(autouse=True)
+    def raw_module(self, cpu_cupy, on_the_cpu, monkeypatch):
+        if shutil.which("g++") is None:
+            pytest.skip("no g++ to build the kernels with")
+        self.compiled = []
+
+        def get_function(library, name):
+            def kernel(grid, block, arguments):
+                values, table, result, rows, columns, S_out, n_cells = arguments
+                assert values.flags.c_contiguous and table.flags.c_contiguous and table.dtype == np.int32
+                pointers = [ctypes.c_void_p(array.data.ptr) for array in (values, table, result)]
+                sizes = ctypes.c_longlong(int(rows)), ctypes.c_longlong(int(columns)), int(S_out), int(n_cells)
+                getattr(library, f"run_{name}")(*grid, *block, *pointers, *sizes)
+
+            return kernel
+
+        def raw_module(code, options):
+            assert code == kernels.source()
+            macros = dict(option[2:].split("=") for option in options)
+            dtype = {"float": "float32", "double": "float64"}.get(macros["VALUE"], "float16")
+            self.compiled.append((dtype, macros["INDEX"]))
+            library = on_the_cpu(dtype, 1 if macros["INDEX"] == "int" else HUGE)
+            return types.SimpleNamespace(get_function=partial(get_function, library))
+
+        cpu_cupy.RawModule = raw_module
+        monkeypatch.setattr(kernels, "LIMIT_OF_32_BITS", 10_000)  # so that both widths are used
+        kernels._module.cache_clear()
+        kernels._table_on.cache_clear()
+        yield
+        kernels._module.cache_clear()
+        kernels._table_on.cache_clear()
+
+    @pytest.mark.parametrize("layer", LAYER_SPECS)
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("O, I, index", [(2, 3, "int"), (12, 24, "long long")])
+    def test_both_directions_give_the_bits_of_numpy(self, cpu_cupy, layer, dtype, O, I, index, rng):
+        transformation, w = LAYER_SPECS[layer].transformation(3), filters(layer, O, I, 3, dtype, seed=0)
+        (expected,) = FoldFilters(transformation).forward((w,))
+        folded = kernels.fold_filters(cpu_cupy.asarray(w), transformation)
+        np.testing.assert_array_equal(folded, expected)
+        gradient = rng.integers(-9, 10, expected.shape).astype(dtype)
+        (expected,) = UnfoldFilterGradients(transformation).forward((gradient,))
+        got = kernels.unfold_filter_gradients(cpu_cupy.asarray(gradient), transformation)
+        np.testing.assert_array_equal(got, expected)
+        assert set(self.compiled) <= {(dtype, "int"), (dtype, "long long")} and (dtype, index) in self.compiled
+
+    def test_a_dtype_is_compiled_once(self, cpu_cupy):
+        transformation = LAYER_SPECS["P4ConvZ2"].transformation(3)
+        for _ in range(2):
+            kernels.fold_filters(cpu_cupy.asarray(np.ones((1, 1, 1, 3, 3), np.float32)), transformation)
+        assert self.compiled == [("float32", "int")]
+
+    def test_filters_that_are_not_contiguous_are_copied_first(self, cpu_cupy, rng):
+        transformation = LAYER_SPECS["P4ConvZ2"].transformation(3)
+        w = rng.standard_normal((4, 2, 1, 3, 3))[::2, ::-1].swapaxes(3, 4)
+        folded = kernels.fold_filters(cpu_cupy.asarray(w), transformation)
+        np.testing.assert_array_equal(folded, FoldFilters(transformation).forward((np.ascontiguousarray(w),))[0])
+
+    def test_tables_in_three_dimensions_are_gathered_too(self, cpu_cupy, rng):
+        """Quarter turns of a volume about its first axis, by numpy.rot90."""
+        cells = np.moveaxis(np.indices((1, 3, 3, 3)), 0, -1)
+        turns = FilterTransformation(np.stack([np.rot90(cells, r, (2, 3)) for r in range(4)]))
+        w = rng.integers(-9, 10, (2, 3, 1, 3, 3, 3)).astype(np.float32)
+        folded = kernels.fold_filters(cpu_cupy.asarray(w), turns)
+        for r in range(4):
+            np.testing.assert_array_equal(folded[r::4], np.rot90(w[:, :, 0], r, (3, 4)))
+        gradient = kernels.unfold_filter_gradients(folded, turns)
+        np.testing.assert_array_equal(gradient, 4 * w)  # each turn is turned back
+
+    def test_the_benchmark_and_the_sanitizer_launch_them(self, cpu_cupy):
+        path = Path(__file__).parent.parent.parent / "benchmarks" / "gpu_kernels.py"
+        spec = spec_from_file_location("gpu_kernels", path)
+        gpu_kernels = module_from_spec(spec)
+        spec.loader.exec_module(gpu_kernels)
+        cpu_cupy.ones = lambda shape, dtype: cpu_cupy.asarray(np.ones(shape, dtype))
+        gpu_kernels.once()
+        assert {dtype for dtype, _ in self.compiled} == set(gpu_kernels.DTYPES)
+
+    def test_a_bank_without_filters_launches_nothing(self, cpu_cupy):
+        transformation = LAYER_SPECS["P4ConvZ2"].transformation(3)
+        empty = cpu_cupy.asarray(np.zeros((0, 2, 1, 3, 3), np.float32))
+        assert kernels.fold_filters(empty, transformation).shape == (0, 2, 3, 3) and self.compiled == []
 
 
 class TestBeyond32Bits:
