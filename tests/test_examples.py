@@ -103,7 +103,7 @@ def test_the_numbers_that_the_pages_name_are_the_codes():
     assert f"at {len(_LAYER_SIZES)} sizes each" in (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", ["conformance", "test", "lint", "bench"])
+@pytest.mark.parametrize("target", ["conformance", "test", "lint", "bench", "gpu-check"])
 def test_the_commands_that_the_readme_names_are_makes(target):
     assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)

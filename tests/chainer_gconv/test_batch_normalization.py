@@ -2,6 +2,8 @@
 
 import chainer
 import numpy as np
+import pytest
+from chainer import gradient_check
 
 from chainer_gconv import GBatchNorm
 
@@ -21,3 +23,20 @@ def test_parameters_and_statistics_have_one_entry_for_each_channel():
     link = GBatchNorm(3, decay=0.5, eps=1e-3, dtype=np.float64)
     assert link.gamma.shape == link.beta.shape == link.avg_mean.shape == link.avg_var.shape == (3,)
     assert (link.decay, link.eps) == (0.5, 1e-3)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_gradients_and_their_gradients(train, rng):
+    link = GBatchNorm(3, dtype=np.float64)
+    link.avg_mean[...], link.avg_var[...] = rng.standard_normal(3), rng.uniform(0.5, 2, 3)
+    x, gy, ggx = rng.standard_normal((3, 4, 3, 4, 3, 3))
+    ggs = [rng.standard_normal(3) for _ in link.params()]
+
+    def function(x, *_):
+        with chainer.using_config("train", train):
+            return link(x)
+
+    # A step of 1e-5 leaves 1e-10 times the third derivative, and rounding errors of about 1e-11.
+    settings = {"params": tuple(link.params()), "dtype": np.float64, "eps": 1e-5, "atol": 1e-8, "rtol": 1e-8}
+    gradient_check.check_backward(function, x, gy, **settings)
+    gradient_check.check_double_backward(function, x, gy, ggx, params_grad_grad=ggs, **settings)
