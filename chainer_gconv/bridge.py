@@ -307,6 +307,13 @@ REPAIRS = (
         )
     ),
     _mend(
+        "chainer.links.activation.maxout",
+        "Maxout",
+        mends.maxout,
+        "NumPy 2.5",
+        "setting the shape of an array is deprecated",
+    ),
+    _mend(
         "chainer.dataset.convert",
         "_concat_arrays_with_padding",
         mends.padded_batches,

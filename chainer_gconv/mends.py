@@ -106,6 +106,31 @@ def _scaled_in_double(method):
     return scaled
 
 
+def maxout(module, run):
+    """A function that initializes is given the array in another shape, instead of an array whose shape was set."""
+    run()
+    construct = module.Maxout.__init__
+
+    class Reshaped(module.initializer.Initializer):
+        def __init__(self, initialize, shape):
+            super().__init__()
+            self.initialize, self.shape = initialize, shape
+
+        def __call__(self, array):
+            self.initialize(array.reshape(self.shape))
+
+    @functools.wraps(construct)
+    def constructed(self, in_size, out_size, pool_size, initialW=None, initial_bias=0):
+        def reshaped(initial, *shape):
+            is_function = callable(initial) and not isinstance(initial, module.initializer.Initializer)
+            return Reshaped(initial, shape) if is_function else initial
+
+        initialW = reshaped(initialW, out_size, pool_size, in_size)
+        construct(self, in_size, out_size, pool_size, initialW, reshaped(initial_bias, out_size, pool_size))
+
+    module.Maxout.__init__ = constructed
+
+
 def padded_batches(module, run):
     """The largest shape is found without numpy.maximum's third argument by position."""
     run()

@@ -76,6 +76,20 @@ def test_corners_of_regions_are_rounded_as_in_double_precision():
     assert y.array == 6776
 
 
+def test_maxout_gives_its_initializers_the_array_in_three_axes():
+    seen = []
+
+    def initialize(array):
+        seen.append(array.shape)
+        array[...] = np.arange(array.size).reshape(array.shape)
+
+    link = chainer.links.Maxout(3, 4, 2, initialW=initialize, initial_bias=initialize)
+    assert seen == [(4, 2, 3), (4, 2)]
+    np.testing.assert_array_equal(link.linear.W.array, np.arange(24).reshape(8, 3))
+    np.testing.assert_array_equal(link.linear.b.array, np.arange(8))
+    assert (chainer.links.Maxout(3, 4, 2, initialW=chainer.initializers.One()).linear.W.array == 1).all()
+
+
 def test_examples_of_several_shapes_are_padded_to_the_largest():
     examples = [np.ones((1, 3), np.float32), np.full((2, 2), 2, np.float32), np.zeros((1, 1), np.float32)]
     batch = chainer.dataset.concat_examples(examples, padding=-1)
