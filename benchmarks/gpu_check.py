@@ -6,7 +6,7 @@ python -m benchmarks.gpu_check --report build/gpu    the same, said in full
 It runs the tests marked gpu, the conformance suite on chainer-cuda and torch-cuda, compute-sanitizer
 where it is installed, and the benchmark of the kernels; it writes report.json and report.md. Nothing
 is fetched: if Chainer is not installed, its wheel is taken from a folder (make chainer-wheel makes
-one, on any machine).
+one, on any machine); anything else that is missing is named.
 
 exit status: 0 all passed, 1 something failed, 2 this machine cannot run it
 """
@@ -26,6 +26,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+
+
+# What the steps import, Chainer aside; module: package.
+_NEEDED = {
+    "cupy": "cupy-cuda13x or cupy-cuda12x",
+    "torch": "torch",
+    **{name: name for name in ("filelock", "hypothesis", "jinja2", "matplotlib", "pytest", "rich", "six")},
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+}
 
 
 class CannotRun(Exception):
@@ -54,9 +64,9 @@ def environment_with_chainer(wheels, folder):
 
 def check_machine():
     """Raises CannotRun unless CuPy and PyTorch see a CUDA device."""
-    for module in ("cupy", "torch"):
-        if find_spec(module) is None:
-            raise CannotRun(f"{module} is not installed in {sys.executable}.")
+    missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
+    if missing:
+        raise CannotRun(f"not installed in {sys.executable}: {', '.join(missing)}.")
     import cupy
 
     if not cupy.cuda.is_available():

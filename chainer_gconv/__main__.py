@@ -5,8 +5,9 @@ import io
 import os
 import sys
 import types
+from multiprocessing import spawn
 
-from chainer_gconv import doctor, startup
+from chainer_gconv import bridge, doctor, startup
 
 EXAMPLES = """\
 examples:
@@ -78,6 +79,7 @@ def run_script(path, arguments):
     script.__file__ = absolute
     script.__dict__.update(__builtins__=sys.modules["builtins"], __package__=None, __spec__=None)
     sys.modules["__main__"] = script
+    _bridge_child_processes()
     try:
         exec(compile(text, absolute, "exec", dont_inherit=True), script.__dict__)
     except SystemExit:
@@ -88,6 +90,12 @@ def run_script(path, arguments):
         del own_frame
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
+
+
+def _bridge_child_processes():
+    """Have processes that multiprocessing spawns bridge too: to read what the parent sends, they import the bridge."""
+    prepare = spawn.get_preparation_data
+    spawn.get_preparation_data = lambda name: {"bridge": bridge.install, **prepare(name)}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Names are added to their modules at once, and so are stand-ins for modules (stan
 of Chainer's own that is broken is mended when its module is imported (mends.py).
 """
 
-import ast
 import functools
 import importlib
 import importlib.metadata
@@ -22,6 +21,7 @@ import numpy
 
 from chainer_gconv import cudnn, mends, stand_ins
 from chainer_gconv.import_hooks import lead, when_imported
+from chainer_gconv.numpy_names import OLD_NAMES
 
 
 @dataclass(frozen=True)
@@ -70,83 +70,6 @@ def _numpy_name(name, value, since, why):
     return Repair(f"numpy.{name}", since, why, lambda: _is_missing_in_numpy(name), lambda: setattr(numpy, name, value))
 
 
-_SCTYPES = {
-    "int": [numpy.int8, numpy.int16, numpy.int32, numpy.int64],
-    "uint": [numpy.uint8, numpy.uint16, numpy.uint32, numpy.uint64],
-    "float": [numpy.float16, numpy.float32, numpy.float64, numpy.longdouble],
-    "complex": [numpy.complex64, numpy.complex128, numpy.clongdouble],
-    "others": [bool, object, bytes, str, numpy.void],
-}
-
-
-def _asfarray(a, dtype=numpy.float64):
-    """`a` as an array of floating point numbers."""
-    return numpy.asarray(a, dtype if numpy.issubdtype(dtype, numpy.inexact) else numpy.float64)
-
-
-def _in1d(ar1, ar2, assume_unique=False, invert=False):
-    """For each element of ar1, flattened, whether it is in ar2."""
-    return numpy.isin(numpy.asarray(ar1).ravel(), ar2, assume_unique=assume_unique, invert=invert)
-
-
-# Names that code of Chainer's time uses, by the version that removed them; each has the same value under another name.
-_OLD_NAMES = {
-    "NumPy 1.23": {"asscalar": lambda a: a.item()},
-    "NumPy 1.24": {
-        "complex": complex,
-        "float": float,
-        "int": int,
-        "object": object,
-        "str": str,
-        "unicode": str,
-        "bool8": numpy.bool_,
-        "bytes0": numpy.bytes_,
-        "int0": numpy.intp,
-        "object0": numpy.object_,
-        "str0": numpy.str_,
-        "uint0": numpy.uintp,
-        "void0": numpy.void,
-    },
-    "NumPy 1.24, back in 2.0": {"bool": bool, "long": int},
-    "NumPy 2.0": {
-        "Inf": numpy.inf,
-        "Infinity": numpy.inf,
-        "infty": numpy.inf,
-        "PINF": numpy.inf,
-        "NINF": -numpy.inf,
-        "NaN": numpy.nan,
-        "NAN": numpy.nan,
-        "PZERO": 0.0,
-        "NZERO": -0.0,
-        "cfloat": numpy.complex128,
-        "clongfloat": numpy.clongdouble,
-        "complex_": numpy.complex128,
-        "float_": numpy.float64,
-        "longcomplex": numpy.clongdouble,
-        "longfloat": numpy.longdouble,
-        "singlecomplex": numpy.complex64,
-        "string_": numpy.bytes_,
-        "unicode_": numpy.str_,
-        "alltrue": numpy.all,
-        "sometrue": numpy.any,
-        "product": numpy.prod,
-        "cumproduct": numpy.cumprod,
-        "round_": numpy.round,
-        "mat": numpy.asmatrix,
-        "msort": functools.partial(numpy.sort, axis=0),
-        "asfarray": _asfarray,
-        "issubsctype": numpy.issubdtype,
-        "find_common_type": lambda array_types, scalar_types: numpy.result_type(*array_types, *scalar_types),
-        "obj2sctype": lambda rep, default=None: numpy.dtype(rep).type,
-        "sctype2char": lambda sctype: numpy.dtype(sctype).char,
-        "safe_eval": ast.literal_eval,
-        "sctypes": _SCTYPES,
-    },
-    "NumPy 2.4": {"in1d": _in1d, "trapz": getattr(numpy, "trapezoid", None)},
-    "NumPy 2.5": {"row_stack": numpy.vstack},
-}
-_MOVED_EXCEPTIONS = ("AxisError", "ComplexWarning", "TooHardError", "VisibleDeprecationWarning")
-
 # Who needs which of them; of the others it is code written for Chainer.
 _USERS = {
     "sctypes": "chainer.functions.array.as_strided, at import",
@@ -155,12 +78,9 @@ _USERS = {
 
 
 def _old_numpy_names():
-    for since, names in _OLD_NAMES.items():
+    for since, names in OLD_NAMES.items():
         for name, value in names.items():
             yield _numpy_name(name, value, since, _USERS.get(name, "code written for Chainer"))
-    for name in _MOVED_EXCEPTIONS:
-        value = getattr(getattr(numpy, "exceptions", None), name, None)
-        yield _numpy_name(name, value, "NumPy 2.0", "code written for Chainer")
 
 
 def _fix_is_deprecated():
@@ -208,12 +128,14 @@ def _is_at_least(package, version):
     if package == "python":
         installed = [platform.python_version()]
     else:
-        installed = [found for name in _DISTRIBUTIONS.get(package, (package,)) if (found := _version(name))]
+        installed = [found for name in _DISTRIBUTIONS.get(package, (package,)) if (found := installed_version(name))]
     wanted = [int(part) for part in version.split(".")]
     return any([int(part) for part in re.findall(r"\d+", found)[:2]] >= wanted for found in installed)
 
 
-def _version(distribution):
+@functools.cache
+def installed_version(distribution):
+    """The installed version of a distribution, or None."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -372,7 +294,7 @@ REPAIRS = (
         "cupy.core and others",
         "CuPy 8",
         "code written for Chainer, which has CUDA kernels of its own",
-        lambda: True,
+        lambda: _is_at_least("cupy", "8"),
         _lead_to_moved_parts_of_cupy,
     ),
 )

@@ -29,8 +29,21 @@ _of_thread = threading.local()
 
 
 def is_installed():
-    """Whether nvidia-cudnn-frontend is."""
+    """Whether nvidia-cudnn-frontend is; it may still lack the cuDNN library that it loads."""
     return find_spec("cudnn") is not None
+
+
+@functools.cache
+def is_usable():
+    """Whether nvidia-cudnn-frontend is installed, and finds cuDNN."""
+    if not is_installed():
+        return False
+    import cudnn
+
+    try:
+        return cudnn.backend_version() > 0
+    except RuntimeError:  # "Unable to find symbol", where there is no library
+        return False
 
 
 def convolution_2d(module, run):
@@ -86,9 +99,10 @@ def _by_cudnn(operation, node, first, second, shape):
     """The result of an operation, or None if it is not to be cuDNN's, or cuDNN has no plan for it."""
     import chainer
 
-    wanted = chainer.config.use_cudnn != "never" and os.environ.get("CHAINER_CUDNN", "1") != "0"
+    if chainer.config.use_cudnn == "never" or os.environ.get("CHAINER_CUDNN", "1") == "0" or not is_usable():
+        return None
     sizes = (*first.shape, *second.shape, *shape)
-    if not wanted or node.cover_all or first.dtype != second.dtype or first.dtype.name not in _TYPES or 0 in sizes:
+    if node.cover_all or first.dtype != second.dtype or first.dtype.name not in _TYPES or 0 in sizes:
         return None
     geometry = {"padding": (node.ph, node.pw), "stride": (node.sy, node.sx), "dilation": (node.dy, node.dx)}
     with first.device:
@@ -100,14 +114,17 @@ def _execute(operation, first, second, shape, geometry):
     import cupy
 
     arrays = [cupy.ascontiguousarray(first), cupy.ascontiguousarray(second)]
-    device, shapes = first.device.id, (first.shape, second.shape, shape)
-    planned = _plan(device, threading.get_ident(), operation, first.dtype.name, shapes, geometry)
-    if planned is None:
+    key = (first.device.id, operation, first.dtype.name, (first.shape, second.shape, shape), geometry)
+    # Handles and plans are a thread's own, and go with it.
+    plans = _of_thread.__dict__.setdefault("plans", {})
+    if key not in plans:
+        plans[key] = _plan(*key)
+    if plans[key] is None:
         return None
-    graph, tensors = planned
+    graph, tensors = plans[key]
     arrays.append(cupy.empty(shape, first.dtype))
     workspace = cupy.empty(max(graph.get_workspace_size(), 1), "uint8")
-    handle = _handle(device)
+    handle = _handle(first.device.id)
     cudnn.set_stream(handle=handle, stream=cupy.cuda.get_current_stream().ptr)
     pointers = {tensor: array.data.ptr for tensor, array in zip(tensors, arrays)}
     graph.execute(pointers, workspace.data.ptr, handle=handle)
@@ -124,8 +141,7 @@ def _handle(device):
     return handles[device]
 
 
-@functools.lru_cache(maxsize=1024)
-def _plan(device, thread, operation, dtype, shapes, geometry):
+def _plan(device, operation, dtype, shapes, geometry):
     """A planned graph and its tensors (the two inputs, the output), or None if cuDNN supports none."""
     import cudnn
 
@@ -148,7 +164,7 @@ def _plan(device, thread, operation, dtype, shapes, geometry):
         graph.deselect_numeric_notes([getattr(cudnn.numerical_note, name) for name in left_out])
         graph.check_support()
         graph.build_plans()
-    except cudnn.cudnnGraphNotSupportedError:
+    except (cudnn.cudnnGraphNotSupportedError, RuntimeError):  # the latter where cuDNN rejects a description
         return None
     return graph, (*inputs, output)
 

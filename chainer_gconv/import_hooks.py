@@ -1,6 +1,5 @@
 """Two finders of modules: one that mends a module when it is imported, one that leads from an old place to the new."""
 
-import functools
 import importlib
 import sys
 from importlib.machinery import ModuleSpec
@@ -27,10 +26,34 @@ class _MendingFinder:
         if mend is None:
             return None
         spec = _found_by_others(cls, name, path, target)
-        if spec is not None:
-            run = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: mend(module, functools.partial(run, module))
+        if spec is not None and spec.loader is not None:  # a folder that is no package has no loader
+            spec.loader = _MendingLoader(spec.loader, mend)
         return spec
+
+
+class _MendingLoader:
+    """A loader whose module's code is run by the mend. The loader itself is left alone: others may share it."""
+
+    def __init__(self, loader, mend):
+        self._loader, self._mend = loader, mend
+
+    def __getattr__(self, name):
+        if name.startswith("_"):  # while it is unpickled or copied there is no _loader to ask
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        create = getattr(self._loader, "create_module", None)  # a zipimporter before Python 3.10 has none
+        return create and create(spec)
+
+    def exec_module(self, module):
+        self._mend(module, lambda: self._run(module))
+
+    def _run(self, module):
+        if hasattr(self._loader, "exec_module"):
+            self._loader.exec_module(module)
+        else:
+            exec(self._loader.get_code(module.__name__), vars(module))
 
 
 def lead(moved):
@@ -59,6 +82,8 @@ class _MovedFinder:
 
 
 class _MovedLoader:
+    """Loads nothing: its module is the one at the new place."""
+
     def __init__(self, name):
         self._name = name
 

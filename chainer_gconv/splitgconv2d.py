@@ -33,7 +33,7 @@ class SplitGConv2D(chainer.Link):
     filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group
     stride, pad: an integer or a pair (u, v)
     wscale: factor on the standard deviation sqrt(1 / (I * S_in * k * k)) of the initial W
-    use_cudnn: False keeps this layer off cuDNN
+    use_cudnn: False keeps the forward pass off cuDNN; for gradients too, set chainer.config.use_cudnn
     initialW, initial_bias: an array or list of W's or b's shape, a number, or a Chainer initializer
     dtype: of W and b, and by default chainer.config.dtype, float16 where that is mixed16; x may have another
 
@@ -68,6 +68,7 @@ class SplitGConv2D(chainer.Link):
         if dtype.name not in ("float16", "float32", "float64"):
             raise TypeError(f"{layer}: dtype must be float16, float32 or float64, got {dtype}.")
         self.dtype = dtype
+        self.in_channels = None  # until W has its shape
         if in_channels is not None:
             in_channels = geometry.check_channels(layer, "in_channels", in_channels)
         self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
@@ -101,19 +102,21 @@ class SplitGConv2D(chainer.Link):
             self._initialize_W(in_channels)
 
     def _initialize_W(self, in_channels):
-        if self.filter_mask is not None:
-            mask = self.filter_mask[..., 0, 0]
-            sizes = (self.out_channels, in_channels, self.input_stabilizer_size)
-            geometry.check_mask(type(self).__name__, mask, *sizes)
+        self._check_mask(in_channels)
         self.W.initialize(self._shape_of_W(in_channels))
+        self._note_in_channels()
+
+    def _check_mask(self, in_channels):
+        if self.filter_mask is not None:
+            sizes = (self.out_channels, in_channels, self.input_stabilizer_size)
+            geometry.check_mask(type(self).__name__, self.filter_mask[..., 0, 0], *sizes)
+
+    def _note_in_channels(self):
+        if self.W.is_initialized:
+            self.in_channels = self.W.shape[1]
 
     def _shape_of_W(self, in_channels):
         return (self.out_channels, in_channels, self.input_stabilizer_size, self.ksize, self.ksize)
-
-    @property
-    def in_channels(self):
-        """I, or None if no input has been seen yet."""
-        return self.W.shape[1] if self.W.is_initialized else None
 
     @property
     def input_stabilizer_size(self):
@@ -151,6 +154,7 @@ class SplitGConv2D(chainer.Link):
 
     def _check(self, x):
         layer, S_in = type(self).__name__, self.input_stabilizer_size
+        self._note_in_channels()  # a copy that shares W may have initialized it
         in_channels = self.in_channels or geometry.channels_of(layer, x.shape, S_in)
         reason = geometry.check_call(layer, x.shape, x.dtype.kind, in_channels, S_in, self.ksize, self.stride, self.pad)
         if not self.W.is_initialized:
@@ -162,17 +166,28 @@ class SplitGConv2D(chainer.Link):
     def serialize(self, serializer):
         """Save or load W, b, filter_mask and inds.
 
-        Raises ValueError, with nothing loaded, if a snapshot's W or inds is not one of this layer.
+        Raises ValueError, with nothing loaded into this layer, if a snapshot's arrays are not of this layer.
         """
         if isinstance(serializer, chainer.Deserializer):
-            self._check_snapshot(serializer("W", None), serializer("inds", None))
+            names = [name for name in ("W", "b", "filter_mask", "inds") if getattr(self, name, None) is not None]
+            self._check_snapshot(**{name: serializer(name, None) for name in names})
         super().serialize(serializer)
+        self._note_in_channels()
 
-    def _check_snapshot(self, W, inds):  # None: the snapshot does not have it
-        layer = type(self).__name__
-        if W is not None and (W.ndim != 5 or W.shape != self._shape_of_W(self.in_channels or W.shape[1])):
-            expected = str(self._shape_of_W(self.in_channels or "I")).replace("'", "")
-            raise ValueError(f"{layer}: the snapshot's W has shape {W.shape}, but this layer's has {expected}.")
+    def _check_snapshot(self, W, inds, b=None, filter_mask=None):  # None: the snapshot does not have it
+        layer, in_channels = type(self).__name__, self.in_channels
+        if in_channels is None and W is not None and W.ndim == 5:
+            in_channels = W.shape[1]
+        shapes = {"W": self._shape_of_W(in_channels or "I"), "b": (self.out_channels,)}
+        shapes["filter_mask"] = (*shapes["W"][:3], 1, 1)
+        for name, array in (("W", W), ("b", b), ("filter_mask", filter_mask)):
+            if array is not None and array.shape != shapes[name]:
+                expected = str(shapes[name]).replace("'", "")
+                raise ValueError(
+                    f"{layer}: the snapshot's {name} has shape {array.shape}, but this layer's has {expected}."
+                )
+        if self.in_channels is None and in_channels is not None and filter_mask is None:
+            self._check_mask(in_channels)
         if inds is not None and not np.array_equal(inds, self.transformation.table):
             raise ValueError(
                 f"{layer}: the snapshot's index table 'inds' is not this layer's. Its filters were "

@@ -44,10 +44,13 @@ NETWORK = (
 
 def read_idx(path):
     """The array in a gzipped IDX file of bytes. Raises ValueError if it is no such file."""
-    with gzip.open(path) as file:
-        data = file.read()
-    zeros, kind, axes = struct.unpack_from(">HBB", data)
-    shape = struct.unpack_from(f">{axes}I", data, 4)
+    try:
+        with gzip.open(path) as file:
+            data = file.read()
+        zeros, kind, axes = struct.unpack_from(">HBB", data)
+        shape = struct.unpack_from(f">{axes}I", data, 4)
+    except (EOFError, gzip.BadGzipFile, struct.error) as error:
+        raise ValueError(f"{path} is not an IDX file of bytes, gzipped.") from error
     if zeros != 0 or kind != 8 or len(data) != 4 + 4 * axes + np.prod(shape):
         raise ValueError(f"{path} is not an IDX file of bytes.")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
@@ -185,6 +188,10 @@ def main(arguments=None):
     parser.add_argument("--trials", type=int, default=3, help="perturbed reference runs (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="a folder for losses.json")
     options = parser.parse_args(arguments)
+    options.compared = min(options.compared, options.steps)
+    for name in ("steps", "compared", "batch", "trials"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1.")
 
     try:
         batches = read_batches(options.data, options.steps, options.batch)
@@ -201,9 +208,8 @@ def main(arguments=None):
         print("{:4}   {:.8f}   {:.8f}   {:.1e}      {:.1e}".format(step, *row))
     repeated = first.tobytes() == second.tobytes()
     within = bool((difference <= allowed).all())
-    print(
-        f"Chainer, {options.steps} steps: loss {first[:10].mean():.3f} (first ten) to {first[-10:].mean():.3f} (last)"
-    )
+    start, end = first[:10].mean(), first[-10:].mean()
+    print(f"Chainer, {options.steps} steps: loss {start:.3f} (first ten) to {end:.3f} (last ten)")
     print(f"two runs in Chainer: {'the same bits at every step' if repeated else 'DIFFERENT'}")
     print(f"Chainer and PyTorch, {options.compared} steps: {'within' if within else 'BEYOND'} what rounding explains")
     if options.out:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,9 +19,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-# Backends that cannot run here, and why.
-_LEFT_OUT = {name: reason for name in KNOWN if (reason := load_backend(name).unavailable_because())}
-
 # The folders of tests that need a framework.
 _NEEDS = {"chainer_gconv": "chainer", "torch_gconv": "torch"}
 
@@ -31,10 +29,16 @@ def pytest_addoption(parser):
     )
 
 
+@cache
+def left_out_backends():
+    """Backends that cannot run here, and why."""
+    return {name: reason for name in KNOWN if (reason := load_backend(name).unavailable_because())}
+
+
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--backend")
-        names = asked.split(",") if asked else [name for name in KNOWN if name not in _LEFT_OUT]
+        names = asked.split(",") if asked else [name for name in KNOWN if name not in left_out_backends()]
         marks = {name: pytest.mark.gpu if name.endswith("-cuda") else () for name in names}
         metafunc.parametrize(
             "backend", [pytest.param(load_backend(name), marks=marks[name], id=name) for name in names]
@@ -56,8 +60,14 @@ def pytest_runtest_setup(item):
 
 def pytest_report_header(config):
     folders = [f"tests/{at}, since {need} is not installed" for at, need in _NEEDS.items() if not find_spec(need)]
-    backends = [f"tests of the backend {name}. {reason}" for name, reason in _LEFT_OUT.items()]
-    return [f"left out: {what}" for what in folders + backends]
+    return [f"left out: {what}" for what in folders]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which backends were left out, if any tests asked: then it is known already."""
+    if left_out_backends.cache_info().currsize:
+        for name, reason in left_out_backends().items():
+            terminalreporter.line(f"left out: tests of the backend {name}. {reason}")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The examples run, and the README tells the truth about the commands."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -62,9 +63,17 @@ class TestMnistInBoth:
         assert example.main([*map(str, data), "--steps", "3", "--compared", "3"]) == 1
         assert "BEYOND what rounding explains" in capsys.readouterr().out
 
-    def test_bad_use_is_told(self, tmp_path):
+    @pytest.mark.parametrize("content", [None, b"", gzip.compress(b"xy"), gzip.compress(b"0" * 99)[:-20], b"plain"])
+    def test_files_that_are_not_mnist_are_named(self, content, tmp_path):
+        if content is not None:
+            (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
         result = run_example("mnist_in_both.py", "--data", tmp_path)
         assert result.returncode == 2 and "train-images-idx3-ubyte.gz" in result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_numbers_below_one_are_refused(self, tmp_path):
+        result = run_example("mnist_in_both.py", "--data", tmp_path, "--trials", "0")
+        assert result.returncode == 2 and "--trials must be at least 1" in result.stderr
 
 
 def load_example(name):

@@ -1,10 +1,13 @@
 """The bridge: adds what is missing, leaves what is there, can be called again, prints nothing."""
 
 import importlib
+import importlib.util
 import subprocess
 import sys
 import types
 import warnings
+import zipfile
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -82,6 +85,19 @@ class TestPkgResourcesStandIn:
             self.module.WorkingSet().require("numpy", "no-such-distribution")
         assert self.module.WorkingSet().require("no-such-distribution; python_version < '3'") == []
 
+    def test_it_is_found_as_a_module_is(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pkg_resources", self.module)
+        assert importlib.util.find_spec("pkg_resources") is self.module.__spec__
+
+    def test_what_others_ask_of_it(self):
+        assert self.module.resource_exists("chainer_gconv", "kernels.cu")
+        assert b"fold_filters" in self.module.resource_string("chainer_gconv", "kernels.cu")
+        assert "pytest" in {entry.name for entry in self.module.iter_entry_points("console_scripts")}
+        package = types.ModuleType("a_namespace")
+        package.__path__, sys.modules["a_namespace"] = [], package
+        self.module.declare_namespace("a_namespace")
+        del sys.modules["a_namespace"]
+
     def test_versions_are_ordered_as_versions(self):
         assert self.module.parse_version("1.10") > self.module.parse_version("1.9")
 
@@ -110,7 +126,13 @@ def test_functions_of_chainers_time_compute_what_they_did():
         assert np.msort(np.array([[2, 1], [1, 2]])).tolist() == [[1, 1], [2, 2]]
         assert np.asfarray([1, 2]).dtype == np.float64 and np.asfarray([1], np.float32).dtype == np.float32
         assert np.find_common_type([np.float32, np.int16], []) == np.float32
-        assert np.obj2sctype("f4") is np.float32 and np.sctype2char(np.float32) == "f"
+        assert np.find_common_type([np.float32], [np.int64, np.float64]) == np.float32  # scalars of the same kind
+        assert np.find_common_type([np.int32], [np.float32]) == np.float64  # and of another
+        assert np.find_common_type([], [np.int16]) == np.int16
+        assert np.obj2sctype("f4") is np.float32 and np.obj2sctype(np.zeros(1)) is np.float64
+        assert np.obj2sctype("nonsense", default=3) == 3 and np.obj2sctype(1) is None
+        assert np.sctype2char(np.float32) == "f" and np.sctype2char(np.zeros(1, np.int16)) == "h"
+        assert np.issubsctype(np.zeros(1), np.floating) and not np.issubsctype(np.int32, np.floating)
         assert np.row_stack([[1], [2]]).tolist() == [[1], [2]]
         assert np.fix(-1.5) == -1
 
@@ -145,6 +167,49 @@ class TestModulesMendedAtImport:
         assert importlib.reload(first).f() == "mended"
         del sys.modules[module]
         assert importlib.import_module(module).f() == "mended"
+
+    def test_one_that_was_imported_before_and_is_imported_anew(self, module):
+        importlib.import_module(module)
+        import_hooks.when_imported(module, self.mend)
+        del sys.modules[module]
+        assert importlib.import_module(module).f() == "mended"
+
+    def test_a_loader_that_others_share_is_left_alone(self, module, tmp_path, monkeypatch):
+        """As pytest's is, which rewrites assertions: one loader for many modules."""
+
+        class Shared:
+            @classmethod
+            def find_spec(cls, name, path=None, target=None):
+                return ModuleSpec(name, cls) if name in (module, "a_neighbour") else None
+
+            @staticmethod
+            def create_module(spec):
+                return None
+
+            @staticmethod
+            def exec_module(loaded):
+                loaded.f = lambda: "as it is"
+
+        monkeypatch.setattr(sys, "meta_path", [Shared, *sys.meta_path])
+        import_hooks.when_imported(module, self.mend)
+        monkeypatch.setattr(sys, "meta_path", [import_hooks._MendingFinder, *sys.meta_path])
+        assert importlib.import_module(module).f() == "mended"
+        assert importlib.import_module("a_neighbour").f() == "as it is"
+        del sys.modules["a_neighbour"]
+
+    def test_one_in_a_zip(self, module, tmp_path, monkeypatch):
+        with zipfile.ZipFile(tmp_path / "modules.zip", "w") as file:
+            file.write(tmp_path / "to_be_mended.py", "to_be_mended.py")
+        (tmp_path / "to_be_mended.py").unlink()
+        monkeypatch.syspath_prepend(tmp_path / "modules.zip")
+        import_hooks.when_imported(module, self.mend)
+        assert importlib.import_module(module).f() == "mended"
+
+    def test_a_folder_that_is_no_package(self, module, tmp_path):
+        (tmp_path / "to_be_mended.py").unlink()
+        (tmp_path / module).mkdir()
+        import_hooks.when_imported(module, self.mend)
+        assert not hasattr(importlib.import_module(module), "f")
 
     def test_one_that_does_not_exist_is_still_missing(self):
         import_hooks.when_imported("no_such_module", self.mend)

@@ -6,7 +6,9 @@ shapes, strides and types, and when. That cuDNN itself does it is for tests on a
 
 import ctypes
 import sys
+import threading
 import types
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 import chainer
@@ -39,6 +41,16 @@ class Tensor:
         return set_attribute
 
 
+STEPS = [
+    "validate",
+    "build_operation_graph",
+    "create_execution_plans",
+    "deselect_numeric_notes",
+    "check_support",
+    "build_plans",
+]
+
+
 class Graph:
     """A graph of one operation, carried out by Chainer on the CPU."""
 
@@ -65,19 +77,34 @@ class Graph:
 
     def deselect_numeric_notes(self, notes):
         self.left_out = notes
+        self.steps.append("deselect_numeric_notes")
 
     def check_support(self):
+        self.steps.append("check_support")
         if self.geometry["dilation"] == [3, 3]:
             raise NotSupported
+        if self.geometry["dilation"] == [4, 4]:
+            raise RuntimeError("CUDNN_BACKEND_API_FAILED")
 
-    def __getattr__(self, name):  # validate, build_plans and the other steps without arguments that matter
-        return lambda *arguments: self.steps.append(name)
+    def validate(self):
+        self.steps.append("validate")
+
+    def build_operation_graph(self):
+        self.steps.append("build_operation_graph")
+
+    def create_execution_plans(self, modes):
+        self.steps.append("create_execution_plans")
+
+    def build_plans(self):
+        self.steps.append("build_plans")
 
     def get_workspace_size(self):
-        return 0
+        return 24
 
     def execute(self, pointers, workspace, handle):
         Graph.built.append(self)
+        assert self.steps == STEPS  # in this order: plans are left out once they are there, before they are built
+        (ctypes.c_char * 24).from_address(workspace)[:] = bytes([99] * 24)  # as large as was asked for
         first, second = (tensor.array(pointers[tensor]).astype(np.float64) for tensor in self.inputs)
         result = self.output.array(pointers[self.output])
         settings = {
@@ -118,7 +145,8 @@ def machine(cpu_cupy, monkeypatch):
     streams: list = []
     monkeypatch.setitem(sys.modules, "cudnn", library)
     monkeypatch.setattr(Graph, "built", [])
-    cudnn._plan.cache_clear()
+    monkeypatch.setattr(cudnn, "_of_thread", threading.local())
+    monkeypatch.setattr(cudnn, "is_usable", lambda: True)
 
     def by_im2col(self, *inputs):
         return "im2col"
@@ -132,8 +160,7 @@ def machine(cpu_cupy, monkeypatch):
     mended = types.SimpleNamespace(**mended, streams=streams)
     cudnn.convolution_2d(mended, lambda: None)
     cudnn.deconvolution_2d(mended, lambda: None)
-    yield mended
-    cudnn._plan.cache_clear()
+    return mended
 
 
 GEOMETRIES = [
@@ -181,15 +208,19 @@ def test_nothing_is_rounded_otherwise_than_in_sums_of_products(machine, dtype, r
     machine.Convolution2DFunction()._forward_gpu_core(x, W, None)
     (graph,) = Graph.built
     assert graph.computed == ("DOUBLE" if dtype == np.float64 else "FLOAT")  # halves are summed in float32
-    assert {"NONDETERMINISTIC", "FFT"} <= set(graph.left_out)
-    assert ("TENSOR_CORE" in graph.left_out) == (dtype == np.float32)
+    always = {"NONDETERMINISTIC", "REDUCED_PRECISION_REDUCTION", "FFT", "WINOGRAD_TILE_6x6", "WINOGRAD_TILE_13x13"}
+    rounding_to_tf32 = {"TENSOR_CORE", "DOWN_CONVERT_INPUTS"} if dtype == np.float32 else set()
+    assert set(graph.left_out) == always | rounding_to_tf32
 
 
-def test_a_geometry_is_planned_once(machine, rng):
+def test_a_geometry_is_planned_once_in_each_thread(machine, rng):
     x, W = integers(rng, 1, 1, 4, 4, dtype=np.float32), integers(rng, 1, 1, 3, 3, dtype=np.float32)
     for _ in range(2):
         machine.Convolution2DFunction()._forward_gpu_core(x, W, None)
-    assert Graph.built[0] is Graph.built[1]
+    thread = threading.Thread(target=machine.Convolution2DFunction()._forward_gpu_core, args=(x, W, None))
+    thread.start()
+    thread.join()
+    assert Graph.built[0] is Graph.built[1] is not Graph.built[2]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +230,48 @@ def test_a_geometry_is_planned_once(machine, rng):
         ({"cover_all": True}, "auto", (np.float32, np.float32)),
         ({}, "auto", (np.float16, np.float32)),
         ({"dilate": 3}, "auto", (np.float32, np.float32)),  # cuDNN, as it is above, supports no such dilation
+        ({"dilate": 4}, "auto", (np.float32, np.float32)),  # and rejects this one
     ],
 )
 def test_chainers_own_path_serves_where_cudnn_does_not(machine, settings, use_cudnn, dtypes, rng):
     x, W = integers(rng, 1, 1, 9, 9, dtype=dtypes[0]), integers(rng, 1, 1, 3, 3, dtype=dtypes[1])
     with chainer.using_config("use_cudnn", use_cudnn):
         assert machine.Convolution2DFunction(**settings)._forward_gpu_core(x, W, None) == "im2col"
+
+
+def test_a_gradient_for_filters_of_another_dtype_is_chainers(machine, rng):
+    node = machine.Convolution2DFunction()
+    x, gy = integers(rng, 1, 1, 4, 4, dtype=np.float16), integers(rng, 1, 1, 2, 2, dtype=np.float16)
+    assert machine.Convolution2DGradW(node, (1, 1, 3, 3), np.float32, None)._forward_gpu_core(x, gy) == "im2col"
+
+
+@pytest.mark.parametrize("reason", ["CHAINER_CUDNN=0", "no cuDNN library"])
+def test_it_can_be_switched_off_and_may_be_missing(machine, reason, rng, monkeypatch):
+    if reason == "CHAINER_CUDNN=0":
+        monkeypatch.setenv("CHAINER_CUDNN", "0")
+    else:
+        monkeypatch.setattr(cudnn, "is_usable", lambda: False)
+    x, W = integers(rng, 1, 1, 4, 4, dtype=np.float32), integers(rng, 1, 1, 3, 3, dtype=np.float32)
+    assert machine.Convolution2DFunction()._forward_gpu_core(x, W, None) == "im2col"
+
+
+@pytest.mark.parametrize("version, usable", [(lambda: 90100, True), (lambda: 1 / 0, None), (None, False)])
+def test_a_front_end_without_its_library_is_not_usable(version, usable, monkeypatch):
+    def missing():
+        raise RuntimeError("Unable to find symbol cudnnGetVersion")
+
+    library = types.ModuleType("cudnn")
+    library.__spec__, library.backend_version = ModuleSpec("cudnn", None), version or missing
+    monkeypatch.setitem(sys.modules, "cudnn", library)
+    cudnn.is_usable.cache_clear()
+    try:
+        if usable is None:  # any other error is not hidden
+            with pytest.raises(ZeroDivisionError):
+                cudnn.is_usable()
+        else:
+            assert cudnn.is_usable() is usable
+    finally:
+        cudnn.is_usable.cache_clear()
 
 
 def test_an_empty_batch_is_left_to_chainer(machine, rng):

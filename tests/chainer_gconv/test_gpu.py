@@ -7,7 +7,7 @@ import pytest
 from chainer import gradient_check, serializers
 
 import chainer_gconv
-from chainer_gconv import P4ConvP4, P4ConvZ2, kernels
+from chainer_gconv import P4ConvP4, P4ConvZ2, cudnn, kernels
 from chainer_gconv.transform_filter import (
     FoldFilters,
     UnfoldFilterGradients,
@@ -154,6 +154,29 @@ def test_gradients_and_their_gradients_agree_with_differences(cupy, layer, rng):
     ggs = [cupy.asarray(rng.standard_normal(p.shape)) for p in parameters]
     gradient_check.check_backward(lambda x, *_: link(x), x, gy, **settings)
     gradient_check.check_double_backward(lambda x, *_: link(x), x, gy, ggx, params_grad_grad=ggs, **settings)
+
+
+@every_dtype
+def test_cudnns_front_end_convolves_integers_to_the_bits_of_im2col(cupy, dtype, rng):
+    if hasattr(cupy.cuda, "cudnn"):
+        pytest.skip("this CuPy has cuDNN itself")
+    if not cudnn.is_usable():
+        pytest.skip("nvidia-cudnn-frontend, or the cuDNN library that it loads, is not installed")
+    x, W = (cupy.asarray(rng.integers(-3, 4, shape).astype(dtype)) for shape in ((2, 8, 9, 9), (16, 8, 3, 3)))
+    planned = []
+
+    def run(use_cudnn):
+        variables = chainer.Variable(x), chainer.Variable(W)
+        with chainer.using_config("use_cudnn", use_cudnn):
+            y = F.convolution_2d(*variables, stride=2, pad=1)
+            y.grad = cupy.ones_like(y.array)
+            y.backward()
+        planned.append(len(cudnn._of_thread.__dict__.get("plans", {})))
+        return [cupy.asnumpy(array) for array in (y.array, *(variable.grad for variable in variables))]
+
+    for expected, got in zip(run("never"), run("auto")):
+        np.testing.assert_array_equal(got, expected)
+    assert planned[1] == planned[0] + 3 and None not in cudnn._of_thread.plans.values()  # it was cuDNN
 
 
 def test_evaluation_never_sees_a_stale_filter(cupy, rng):

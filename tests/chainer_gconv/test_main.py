@@ -42,6 +42,27 @@ def test_a_script_that_imports_chainer_first_works(tmp_path):
     assert (result.returncode, result.stderr) == (0, "") and result.stdout.startswith("7.8")
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_that_a_script_starts_are_bridged_too(method, tmp_path):
+    (tmp_path / "script.py").write_text(f"""
+import multiprocessing
+import chainer
+
+def work(queue):
+    queue.put(chainer.__version__)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context({method!r})
+    queue = context.Queue()
+    process = context.Process(target=work, args=(queue,))
+    process.start()
+    print(queue.get(timeout=60))
+    process.join()
+""")
+    result = run("-m", "chainer_gconv", tmp_path / "script.py")
+    assert result.returncode == 0 and result.stdout.startswith("7.8"), result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -103,7 +124,7 @@ print('done')
 
 
 def test_the_doctor_names_versions_repairs_and_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "chainer" else "1.0")
+    monkeypatch.setattr(bridge, "installed_version", lambda name: None if name == "chainer" else "1.0")
     monkeypatch.setattr(doctor, "_cupy", lambda: None)
     assert command_line.main(["--doctor"]) == 0
     out = capsys.readouterr().out

@@ -110,6 +110,9 @@ def test_sparse_halves_are_multiplied():
     dense = chainer.Variable(np.arange(6, dtype=np.float32).reshape(3, 2))
     y = F.sparse_matmul(identity, dense)
     np.testing.assert_array_equal(y.array, dense.array)
+    assert y.dtype == np.float32
+    tiny = chainer.utils.to_coo(np.full((1, 1), 2.0**-24, np.float16))
+    assert F.sparse_matmul(tiny, np.full((1, 1), 2.0**-130, np.float32)).array == 0  # not in float64
     y.grad = np.ones_like(y.array)
     y.backward()
     np.testing.assert_array_equal(dense.grad, np.ones((3, 2)))

@@ -161,10 +161,24 @@ def test_a_snapshot_that_does_not_fit_is_refused_and_nothing_of_it_loaded(tmp_pa
         serializers.load_npz(tmp_path / "table.npz", loaded)
     with pytest.raises(ValueError, match=r"W has shape \(3, 7, 4, 3, 3\), but this layer's has \(3, 2, 4, 3, 3\)"):
         serializers.load_npz(tmp_path / "wide.npz", loaded)
-    with pytest.raises(ValueError, match=r"W has shape .* but this layer's has \(4, I, 4, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"W has shape \(3, 7, 4, 3, 3\), but this layer's has \(4, 7, 4, 3, 3\)"):
         serializers.load_npz(tmp_path / "wide.npz", P4ConvP4(None, 4))
+    np.savez(tmp_path / "bias.npz", W=saved.W.array, b=np.ones(1), inds=saved.inds)
+    with pytest.raises(ValueError, match=r"the snapshot's b has shape \(1,\), but this layer's has \(3,\)"):
+        serializers.load_npz(tmp_path / "bias.npz", loaded)
+    np.savez(tmp_path / "flat.npz", W=saved.W.array.reshape(3, -1), b=saved.b.array, inds=saved.inds)
+    with pytest.raises(ValueError, match=r"W has shape \(3, 72\), but this layer's has \(3, I, 4, 3, 3\)"):
+        serializers.load_npz(tmp_path / "flat.npz", P4ConvP4(None, 3))
     np.testing.assert_array_equal(loaded.W.array, before)
     np.testing.assert_array_equal(loaded.inds, P4ConvP4(2, 3).inds)
+
+
+def test_a_mask_of_other_channels_than_the_snapshots_is_refused(tmp_path):
+    serializers.save_npz(tmp_path / "snapshot.npz", P4ConvP4(3, 2))
+    masked = P4ConvP4(None, 2, filter_mask=np.ones((2, 1, 4)))
+    with pytest.raises(ValueError, match=r"filter_mask must have shape .* = \(2, 3, 4\), got \(2, 1, 4\)"):
+        serializers.load_npz(tmp_path / "snapshot.npz", masked, strict=False)
+    assert masked.in_channels is None
 
 
 @every_layer
@@ -207,6 +221,14 @@ class TestInChannelsFromTheFirstInput:
         optimizer = chainer.optimizers.Adam().setup(net)
         optimizer.update(lambda: chainer.functions.sum(net(rng.standard_normal((1, 3, 5, 5)).astype(np.float32)) ** 2))
         assert net[0].in_channels == 3 and net[2].in_channels == 2 and optimizer.t == 1
+
+    def test_a_copy_that_shares_its_weights_learns_it_too(self, rng):
+        link = P4ConvZ2(None, 2)
+        other = link.copy(mode="share")
+        link(rng.standard_normal((1, 3, 5, 5)).astype(np.float32))
+        with pytest.raises(ValueError, match="2 channels where the layer has in_channels=3"):
+            other(rng.standard_normal((1, 2, 5, 5)).astype(np.float32))
+        assert other.in_channels == 3
 
     def test_an_input_of_no_layer_is_refused_and_the_layer_still_open(self, rng):
         link = P4ConvP4(None, 2)
@@ -266,6 +288,15 @@ class TestFiltersKeptInEvaluation:
                 2, 3, filter_mask=link.filter_mask[..., 0, 0], initialW=link.W.array, initial_bias=link.b.array
             )
             np.testing.assert_array_equal(link(x).array, fresh(x).array)
+
+    def test_the_same_bits_in_another_dtype_are_other_filters(self, rng):
+        link, x = P4ConvZ2(1, 1, nobias=True), rng.standard_normal((1, 1, 5, 5)).astype(np.float16)
+        with chainer.using_config("train", False):
+            link.W.array = np.zeros((1, 1, 1, 3, 3), np.float32)
+            link(x)
+            link.W.array = np.zeros((1, 1, 1, 3, 3), np.float16)
+            link(x)
+            assert self.kept(link)[1].dtype == np.float16
 
     def test_training_keeps_nothing(self, link, rng):
         x = feature_map("P4ConvP4", rng)
