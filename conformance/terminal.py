@@ -32,18 +32,19 @@ def show(report, html):
     table = Table(title="Conformance: passed / run")
     table.add_column("property")
     backends = report["backends"]
-    for backend in backends:
+    available = [backend for backend in backends if backend["unavailable_because"] is None]
+    for backend in available:
         table.add_column(escape(backend["name"]), justify="right")
     for family, counts in by_property(report):
-        table.add_row(family, *(_cell(counts[backend["name"]]) for backend in backends))
+        table.add_row(family, *(_cell(counts[backend["name"]]) for backend in available))
     table.add_section()
-    table.add_row("all", *(_cell(backend["counts"]) if backend["run"] else "not run" for backend in backends))
+    table.add_row("all", *(_cell(backend["counts"]) for backend in available))
     console.print(table)
     if any(result["property_name"] == "planted-fault" for result in report["results"]):
         _show_faults(console, report)
     for backend in backends:
         if backend["unavailable_because"]:
-            console.print(escape(f"{backend['name']}: {backend['unavailable_because']}"), highlight=False)
+            console.print(escape(f"not run: {backend['name']}. {backend['unavailable_because']}"), highlight=False)
     failed = [result for result in report["results"] if result["outcome"] in (FAILED, UNEXPECTED_PASS)]
     for result in failed[:_SHOWN_FAILURES]:
         name = escape(f"{result['backend']} {result['id']}")
