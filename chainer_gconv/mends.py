@@ -6,6 +6,7 @@ when each is needed, and why. Nothing outside Chainer is changed.
 
 import ast
 import functools
+import inspect
 import itertools
 import threading
 import types
@@ -216,7 +217,7 @@ def caffe_messages(module, run):
 
 def _serialized_schema(module):
     """The bytes given as `serialized_pb` in a module that protoc generated; they are written as a Latin-1 string."""
-    for node in ast.walk(ast.parse(module.__loader__.get_source(module.__name__))):
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.keyword) and node.arg == "serialized_pb":
             return node.value.args[0].value.encode("latin1")
     raise ImportError(f"{module.__name__} holds no serialized schema.")
