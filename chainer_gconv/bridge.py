@@ -1,8 +1,9 @@
 """The bridge: what Chainer 7.8.1 needs of NumPy, Python and others that newer ones no longer have.
 
-`install()` adds what is missing and leaves what is there; it may be called any number of times,
-and prints nothing. It must run before the first `import chainer`, which is why `chainer_gconv`
-calls it first. REPAIRS lists every repair: what, since which version it is needed, and why.
+`install()` adds what is missing and leaves what is there, but for numpy.fix, which NumPy deprecates;
+it may be called any number of times, and prints nothing. It must run before the first `import
+chainer`, which is why `chainer_gconv` calls it first. REPAIRS lists every repair: what, since which
+version it is needed, and why.
 Names are added to their modules at once, and so are stand-ins for modules (stand_ins.py). A function
 of Chainer's own that is broken is mended when its module is imported (mends.py).
 """
@@ -20,7 +21,7 @@ from typing import Callable
 import numpy
 
 from chainer_gconv import cudnn, mends, stand_ins
-from chainer_gconv.import_hooks import lead, when_imported
+from chainer_gconv.import_hooks import is_led, is_mended, lead, when_imported
 from chainer_gconv.numpy_names import OLD_NAMES
 
 
@@ -46,7 +47,7 @@ def install():
     """Make every repair that is needed; returns the `what` of those made by this call."""
     before = len(_added)
     for repair in REPAIRS:
-        if repair.what not in _added and repair.is_missing():
+        if repair.is_missing():
             repair.add()
             _added.append(repair.what)
     return _added[before:]
@@ -149,7 +150,7 @@ def _mend(module, name, mend, since, why, also=lambda: True):
         f"{module}.{name}",
         since,
         why,
-        lambda: _is_at_least(package.lower(), version) and also(),
+        lambda: not is_mended(module, mend) and _is_at_least(package.lower(), version) and also(),
         lambda: when_imported(module, mend),
     )
 
@@ -294,7 +295,7 @@ REPAIRS = (
         "cupy.core and others",
         "CuPy 8",
         "code written for Chainer, which has CUDA kernels of its own",
-        lambda: _is_at_least("cupy", "8"),
+        lambda: not is_led("cupy.core") and _is_at_least("cupy", "8"),
         _lead_to_moved_parts_of_cupy,
     ),
 )

@@ -2,40 +2,51 @@
 
 import importlib
 import sys
+from functools import partial
 from importlib.machinery import ModuleSpec
 
 
 def when_imported(name, mend):
-    """Have mend(module, run) import a module: run() runs its code. If it is imported already, run does nothing."""
+    """Have mend(module, run) import a module: run() runs its code. If it is imported already, run does nothing.
+
+    Several mends of one module run one inside the other; the same one is not taken twice.
+    """
+    if is_mended(name, mend):
+        return
     if name in sys.modules:
         mend(sys.modules[name], lambda: None)
     # Also if it is: it may be imported anew.
-    _MendingFinder.waiting[name] = mend
+    _MendingFinder.waiting.setdefault(name, []).append(mend)
     if _MendingFinder not in sys.meta_path:
         sys.meta_path.insert(0, _MendingFinder)
 
 
+def is_mended(name, mend):
+    """Whether a module is mended so, or will be when it is imported."""
+    return mend in _MendingFinder.waiting.get(name, ())
+
+
 class _MendingFinder:
-    """Finds no module itself: when one that is waited for is found, its code is run by the mend."""
+    """Finds no module itself: when one that is waited for is found, its code is run by the mends."""
 
     waiting: dict = {}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        mend = cls.waiting.get(name)
-        if mend is None:
+        mends = cls.waiting.get(name)
+        if mends is None:
             return None
         spec = _found_by_others(cls, name, path, target)
         if spec is not None and spec.loader is not None:  # a folder that is no package has no loader
-            spec.loader = _MendingLoader(spec.loader, mend)
+            spec.loader = _MendingLoader(spec.loader, mends)
         return spec
 
 
 class _MendingLoader:
-    """A loader whose module's code is run by the mend. The loader itself is left alone: others may share it."""
+    """A loader whose module's code is run by the mends. The loader itself is left alone: others may share it."""
 
-    def __init__(self, loader, mend):
-        self._loader, self._mend = loader, mend
+    def __init__(self, loader, mends):
+        self._loader, self._mends = loader, mends
 
     def __getattr__(self, name):
         if name.startswith("_"):  # while it is unpickled or copied there is no _loader to ask
@@ -47,7 +58,10 @@ class _MendingLoader:
         return create and create(spec)
 
     def exec_module(self, module):
-        self._mend(module, lambda: self._run(module))
+        run = partial(self._run, module)
+        for mend in self._mends:
+            run = partial(mend, module, run)
+        run()
 
     def _run(self, module):
         if hasattr(self._loader, "exec_module"):
@@ -64,6 +78,11 @@ def lead(moved):
     _MovedFinder.moved.update(moved)
     if _MovedFinder not in sys.meta_path:
         sys.meta_path.insert(0, _MovedFinder)
+
+
+def is_led(old):
+    """Whether an old place leads to a new one."""
+    return old in _MovedFinder.moved
 
 
 class _MovedFinder:
