@@ -8,8 +8,6 @@ an index table, which makes all transformed filters at once, and one ordinary co
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
-import warnings
-
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -35,6 +33,7 @@ class SplitGConv2D(chainer.Link):
     wscale: factor on the standard deviation sqrt(1 / (I * S_in * k * k)) of the initial W
     use_cudnn: False keeps the forward pass off cuDNN; for gradients too, set chainer.config.use_cudnn
     initialW, initial_bias: an array or list of W's or b's shape, a number, or a Chainer initializer
+    strict: True to raise EquivarianceError for an input size that breaks equivariance
     dtype: of W and b, and by default chainer.config.dtype, float16 where that is mixed16; x may have another
 
     Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
@@ -61,6 +60,7 @@ class SplitGConv2D(chainer.Link):
         initialW=None,
         initial_bias=None,
         dtype=None,
+        strict=False,
     ):
         super().__init__()
         layer = type(self).__name__
@@ -78,6 +78,7 @@ class SplitGConv2D(chainer.Link):
         self.use_cudnn = use_cudnn
         self.flat_channels = flat_channels
         self.usebias = not nobias
+        self.strict = strict
         self._warned = False
         self._kept = KeptFilters()
 
@@ -128,6 +129,11 @@ class SplitGConv2D(chainer.Link):
         """S_out: the order of the stabilizer."""
         return self.spec.output_stabilizer_size
 
+    @property
+    def window(self):
+        """How the kernel steps over the grid."""
+        return geometry.Window((self.ksize, self.ksize), self.stride, self.pad, self.pad)
+
     def make_transformation_indices(self, ksize):
         """The index table, int32 (S_out, S_in, ksize, ksize, 3); a subclass without a spec makes its own."""
         return np.array(self.spec.transformation(ksize).table)
@@ -156,12 +162,11 @@ class SplitGConv2D(chainer.Link):
         layer, S_in = type(self).__name__, self.input_stabilizer_size
         self._note_in_channels()  # a copy that shares W may have initialized it
         in_channels = self.in_channels or geometry.channels_of(layer, x.shape, S_in)
-        reason = geometry.check_call(layer, x.shape, x.dtype.kind, in_channels, S_in, self.ksize, self.stride, self.pad)
+        geometry.check_input(layer, x.shape, x.dtype.kind, in_channels, S_in)
+        self.window.check_size(layer, x.shape[-2:])
+        geometry.announce_break(self, self.window.equivariance_break(layer, x.shape[-2:]), stacklevel=4)
         if not self.W.is_initialized:
             self._initialize_W(in_channels)
-        if reason and not self._warned:
-            self._warned = True
-            warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=4)
 
     def serialize(self, serializer):
         """Save or load W, b, filter_mask and inds.

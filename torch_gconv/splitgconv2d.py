@@ -8,7 +8,6 @@ Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
 import math
-import warnings
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +49,7 @@ class SplitGConv2D(nn.Module):
         flat_channels=False,
         device=None,
         dtype=None,
+        strict=False,
     ):
         super().__init__()
         layer = type(self).__name__
@@ -61,6 +61,7 @@ class SplitGConv2D(nn.Module):
         self.stride = geometry.as_pair(layer, "stride", stride, minimum=1)
         self.padding = geometry.as_pair(layer, "padding", padding, minimum=0)
         self.flat_channels = flat_channels
+        self.strict = strict
         self._warned = False
 
         shape = (self.out_channels, self.in_channels, self.input_stabilizer_size, self.kernel_size, self.kernel_size)
@@ -110,13 +111,17 @@ class SplitGConv2D(nn.Module):
             return y
         return y.unflatten(1, (self.out_channels, S_out))
 
+    @property
+    def window(self):
+        """How the kernel steps over the grid."""
+        return geometry.Window((self.kernel_size,) * 2, self.stride, self.padding, self.padding)
+
     def _check(self, x):
+        layer = type(self).__name__
         kind = "f" if x.is_floating_point() else "c" if x.is_complex() else "i"
-        channels, kernel = (self.in_channels, self.input_stabilizer_size), (self.kernel_size, self.stride, self.padding)
-        reason = geometry.check_call(type(self).__name__, x.shape, kind, *channels, *kernel)
-        if reason and not self._warned:
-            self._warned = True
-            warnings.warn(reason, geometry.EquivarianceWarning, stacklevel=5)
+        geometry.check_input(layer, x.shape, kind, self.in_channels, self.input_stabilizer_size)
+        self.window.check_size(layer, x.shape[-2:])
+        geometry.announce_break(self, self.window.equivariance_break(layer, x.shape[-2:]), stacklevel=5)
 
     def extra_repr(self):
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]

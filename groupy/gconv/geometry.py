@@ -4,12 +4,35 @@ Both frameworks' layers take their argument checks from here, so that they say t
 """
 
 import operator
+import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
 
 class EquivarianceWarning(UserWarning):
     """A layer was given a size at which its output is not equivariant."""
+
+
+class EquivarianceError(ValueError):
+    """The same, of a layer that is strict."""
+
+
+def announce_break(layer, reason, stacklevel):
+    """Say why a layer's output will not be equivariant: by EquivarianceWarning, once, or if it is strict, by raising.
+
+    layer: has the attributes `strict` and `_warned`
+    reason: what Window.equivariance_break says; None if all is well
+    stacklevel: as of warnings.warn, for a caller of this function
+    Raises EquivarianceError.
+    """
+    if reason is None:
+        return
+    if layer.strict:
+        raise EquivarianceError(reason)
+    if not layer._warned:
+        layer._warned = True
+        warnings.warn(reason, EquivarianceWarning, stacklevel=stacklevel + 1)
 
 
 def as_pair(layer, name, value, minimum):
@@ -95,41 +118,101 @@ def check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size):
     raise ValueError(f"{layer}: x must have shape {expected}, got {tuple(shape)}: {reason}.")
 
 
-def check_size(layer, size, ksize, pad):
-    """Raises ValueError if the kernel does not fit into the padded input of size (H, W)."""
-    for axis, n, p in zip(("height", "width"), size, pad):
-        if n + 2 * p < ksize:
-            raise ValueError(
-                f"{layer}: {axis} {n} with padding {p} is smaller than the kernel ({ksize}); it must be at least "
-                f"{max(ksize - 2 * p, 1)}."
-            )
+@dataclass(frozen=True)
+class Window:
+    """How a kernel, or a pooling window, steps over the grid. Every field is a pair, rows first.
 
-
-def check_call(layer, shape, dtype_kind, in_channels, input_stabilizer_size, ksize, stride, pad):
-    """Check one call of a layer: its input (check_input), then its size (check_size).
-
-    Returns None, or why the output will not be equivariant (equivariance_break): no error, but worth a warning.
+    before, after: the rows of padding above and below the picture, and the columns left and right of it
     """
-    check_input(layer, shape, dtype_kind, in_channels, input_stabilizer_size)
-    check_size(layer, shape[-2:], ksize, pad)
-    return equivariance_break(layer, shape[-2:], ksize, stride, pad)
 
+    ksize: tuple
+    stride: tuple
+    before: tuple
+    after: tuple
+    dilation: tuple = (1, 1)
 
-def equivariance_break(layer, size, ksize, stride, pad):
-    """None if turning and mirroring an input of size (H, W) turns and mirrors the output, else the reason.
+    @property
+    def extent(self):
+        """Rows and columns from the first tap to the last one, both included."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.ksize, self.dilation))
 
-    With stride s the windows must end where the padded input ends, on every axis:
-    (size + 2 * pad - ksize) % s == 0. Otherwise the strided grid does not map onto itself.
-    """
-    if stride[0] != stride[1] or pad[0] != pad[1]:
-        return f"{layer}: stride {stride} and padding {pad} must be the same on both axes to keep equivariance."
-    for axis, n, s, p in zip(("height", "width"), size, stride, pad):
-        excess = (n + 2 * p - ksize) % s
-        if excess:
-            below, above = n - excess, n - excess + s
-            works = f"{below}, {above}" if below + 2 * p >= ksize and below > 0 else f"{above}"
+    @property
+    def is_centred(self):
+        """Whether there is as much padding before the picture as after it."""
+        return self.before == self.after
+
+    def check_size(self, layer, size):
+        """Raises ValueError if the window does not fit into the padded input of size (H, W)."""
+        for axis, n, p, q, extent in zip(_AXES, size, self.before, self.after, self.extent):
+            if n + p + q < extent:
+                padding = p if p == q else f"{p} before and {q} after"
+                raise ValueError(
+                    f"{layer}: {axis} {n} with padding {padding} is smaller than the kernel ({extent}); it must be "
+                    f"at least {max(extent - p - q, 1)}."
+                )
+
+    def equivariance_break(self, layer, size=None):
+        """None if turning and mirroring an input of size (H, W) turns and mirrors the output, else the reason.
+
+        With stride s the windows must end where the padded input ends, on every axis:
+        (size + 2 * pad - extent) % s == 0. Otherwise the strided grid does not map onto itself.
+        Without a size: what breaks it at every size.
+        """
+        for name, (u, v) in (("kernel", self.ksize), ("stride", self.stride), ("dilation", self.dilation)):
+            if u != v:
+                return f"{layer}: {name} {(u, v)} must be the same on both axes to keep equivariance."
+        if not self.is_centred:
             return (
-                f"{layer}: {axis} {n} breaks equivariance at stride {s}, since {axis} + 2 * pad - ksize = "
-                f"{n + 2 * p - ksize} is not a multiple of it. Nearest sizes that work: {works}."
+                f"{layer}: padding {self.before} before and {self.after} after the picture breaks equivariance: it must "
+                "be the same on all sides. A kernel of odd extent with padding (extent - 1) / 2 keeps the size."
             )
-    return None
+        if self.before[0] != self.before[1]:
+            return f"{layer}: padding {self.before} must be the same on both axes to keep equivariance."
+        for axis, n, excess in zip(_AXES, size or (), self.excess(size or ())):
+            if excess:
+                s, p, extent = self.stride[0], self.before[0], self.extent[0]
+                below, above = n - excess, n - excess + s
+                works = f"{below}, {above}" if below + 2 * p >= extent and below > 0 else f"{above}"
+                return (
+                    f"{layer}: {axis} {n} breaks equivariance at stride {s}, since {axis} + 2 * pad - "
+                    f"{'ksize' if self.dilation == (1, 1) else 'extent'} = {n + 2 * p - extent} is not a multiple of "
+                    f"it. Nearest sizes that work: {works}."
+                )
+        return None
+
+    def excess(self, size):
+        """For each axis, the rows or columns of the padded input that the last window does not reach."""
+        return tuple(
+            (n + p + q - e) % s for n, p, q, e, s in zip(size, self.before, self.after, self.extent, self.stride)
+        )
+
+
+_AXES = ("height", "width")
+
+
+def padding_of(layer, name, padding, ksize, stride, dilation):
+    """The padding (before, after), a pair each, that an integer, a pair, 'same' or 'valid' asks for.
+
+    'same' keeps the size; where that takes an odd number of rows the last one goes after the picture,
+    as in torch.nn.Conv2d. Raises TypeError or ValueError, naming layer and argument.
+    """
+    if not isinstance(padding, str):
+        pair = as_pair(layer, name, padding, minimum=0)
+        return pair, pair
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding != "same":
+        raise ValueError(f"{layer}: {name} must be an integer, a pair, 'same' or 'valid', got {padding!r}.")
+    if stride != (1, 1):
+        raise ValueError(f"{layer}: {name}='same' needs stride 1, got {stride}: a strided output is smaller.")
+    totals = [d * (k - 1) for k, d in zip(ksize, dilation)]
+    return tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+
+
+def check_groups(layer, groups, in_channels, out_channels):
+    """groups as a positive int that divides both numbers of channels; TypeError or ValueError otherwise."""
+    groups = check_channels(layer, "groups", groups)
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            raise ValueError(f"{layer}: {name}={channels} must be a multiple of groups={groups}.")
+    return groups

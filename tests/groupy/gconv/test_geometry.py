@@ -81,9 +81,13 @@ def test_numbers_that_are_not_real_floating_point_are_refused(kind, what):
 
 
 def test_an_input_smaller_than_the_kernel_is_refused_with_the_size_that_works():
-    geometry.check_size("L", (5, 3), ksize=5, pad=(0, 1))
+    window = geometry.Window((5, 5), (1, 1), (0, 1), (0, 1))
+    window.check_size("L", (5, 3))
     with pytest.raises(ValueError, match=r"L: width 2 with padding 1 is smaller than the kernel \(5\).* at least 3"):
-        geometry.check_size("L", (5, 2), ksize=5, pad=(0, 1))
+        window.check_size("L", (5, 2))
+    asymmetric = geometry.Window((3, 3), (1, 1), (0, 0), (1, 1), dilation=(2, 2))
+    with pytest.raises(ValueError, match=r"L: height 3 with padding 0 before and 1 after .* kernel \(5\).* at least 4"):
+        asymmetric.check_size("L", (3, 9))
 
 
 @pytest.mark.parametrize("size", range(4, 12))
@@ -93,19 +97,71 @@ def test_a_break_is_announced_exactly_when_equivariance_fails(size, stride, pad,
     y = reference.gconv(x, w, None, C4, stride, pad)
     moved = reference.gconv(reference.left_translate(x, C4, C4[1]), w, None, C4, stride, pad)
     equivariant = np.array_equal(moved, reference.left_translate(y, C4, C4[1]))
-    reason = geometry.equivariance_break("L", (size, size), k, (stride, stride), (pad, pad))
-    assert (reason is None) == equivariant
+    window = geometry.Window((k, k), (stride, stride), (pad, pad), (pad, pad))
+    assert (window.equivariance_break("L", (size, size)) is None) == equivariant
 
 
 def test_the_break_names_layer_axis_and_the_nearest_sizes_that_work():
-    reason = geometry.equivariance_break("P4ConvZ2", (9, 8), 3, (2, 2), (1, 1))
-    assert reason.startswith("P4ConvZ2: width 8 breaks equivariance at stride 2")
+    window = geometry.Window((3, 3), (2, 2), (1, 1), (1, 1))
+    reason = window.equivariance_break("P4ConvZ2", (9, 8))
+    assert reason.startswith("P4ConvZ2: width 8 breaks equivariance at stride 2, since width + 2 * pad - ksize = 7")
     assert reason.endswith("Nearest sizes that work: 7, 9.")
     for size in (7, 9):
-        assert geometry.equivariance_break("P4ConvZ2", (9, size), 3, (2, 2), (1, 1)) is None
-    only = geometry.equivariance_break("L", (4, 4), 3, (3, 3), (0, 0))
+        assert window.equivariance_break("P4ConvZ2", (9, size)) is None
+    only = geometry.Window((3, 3), (3, 3), (0, 0), (0, 0)).equivariance_break("L", (4, 4))
     assert only.endswith("Nearest sizes that work: 3, 6.")
-    assert "must be the same on both axes" in geometry.equivariance_break("L", (9, 9), 3, (1, 2), (0, 0))
+
+
+def test_with_dilation_the_whole_extent_of_the_kernel_counts():
+    window = geometry.Window((3, 3), (2, 2), (1, 1), (1, 1), dilation=(3, 3))
+    assert window.extent == (7, 7)
+    assert window.equivariance_break("L", (9, 9)) is None
+    assert "height + 2 * pad - extent = 3 is not" in window.equivariance_break("L", (8, 8))
+
+
+@pytest.mark.parametrize(
+    "window, why",
+    [
+        (geometry.Window((3, 3), (1, 2), (0, 0), (0, 0)), r"stride (1, 2) must be the same on both axes"),
+        (geometry.Window((3, 3), (1, 1), (0, 1), (0, 1)), r"padding (0, 1) must be the same on both axes"),
+        (geometry.Window((3, 3), (1, 1), (0, 0), (0, 0), (1, 2)), r"dilation (1, 2) must be the same on both axes"),
+        (geometry.Window((2, 3), (1, 1), (0, 0), (0, 0)), r"kernel (2, 3) must be the same on both axes"),
+        (geometry.Window((2, 2), (1, 1), (0, 0), (1, 1)), "it must be the same on all sides"),
+    ],
+)
+def test_what_breaks_equivariance_at_every_size_is_said_without_one(window, why):
+    assert why in window.equivariance_break("L")
+    assert why in window.equivariance_break("L", (9, 9))
+
+
+@pytest.mark.parametrize(
+    "padding, ksize, dilation, expected",
+    [
+        (1, 3, 1, ((1, 1), (1, 1))),
+        ((0, 2), 3, 1, ((0, 2), (0, 2))),
+        ("valid", 3, 1, ((0, 0), (0, 0))),
+        ("same", 3, 2, ((2, 2), (2, 2))),
+        ("same", 2, 1, ((0, 0), (1, 1))),
+        ("same", 4, 1, ((1, 1), (2, 2))),
+    ],
+)
+def test_padding_before_and_after_the_picture(padding, ksize, dilation, expected):
+    assert geometry.padding_of("L", "padding", padding, (ksize,) * 2, (1, 1), (dilation,) * 2) == expected
+
+
+def test_other_paddings_are_refused():
+    with pytest.raises(ValueError, match="L: padding must be an integer, a pair, 'same' or 'valid', got 'full'"):
+        geometry.padding_of("L", "padding", "full", (3, 3), (1, 1), (1, 1))
+    with pytest.raises(ValueError, match=r"L: padding='same' needs stride 1, got \(2, 2\)"):
+        geometry.padding_of("L", "padding", "same", (3, 3), (2, 2), (1, 1))
+
+
+def test_groups_divide_the_channels():
+    assert geometry.check_groups("L", 2, 4, 6) == 2
+    with pytest.raises(ValueError, match="L: out_channels=6 must be a multiple of groups=4"):
+        geometry.check_groups("L", 4, 4, 6)
+    with pytest.raises(ValueError, match="L: groups must be at least 1, got 0"):
+        geometry.check_groups("L", 0, 4, 6)
 
 
 def test_a_mask_of_another_shape_is_refused():
