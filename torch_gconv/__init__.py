@@ -6,29 +6,47 @@ if find_spec("torch") is None:
     raise ImportError("torch_gconv needs PyTorch, which is not installed: pip install 'groupy-gconv[torch]'.")
 
 from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.dropout import GDropout
+from torch_gconv.group_normalization import GGroupNorm
 from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2
 from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2
 from torch_gconv.pooling import (
+    CosetL2Pool,
     CosetMaxPool,
     CosetMeanPool,
+    CosetSumPool,
+    GAvgPool2d,
+    GGlobalMaxPool,
+    GGlobalMeanPool,
     GMaxPool2d,
+    coset_l2_pooling,
     coset_max_pooling,
     coset_mean_pooling,
+    coset_sum_pooling,
     plane_group_spatial_max_pooling,
 )
 from torch_gconv.splitgconv2d import SplitGConv2D
 
 __all__ = [
+    "CosetL2Pool",
     "CosetMaxPool",
     "CosetMeanPool",
+    "CosetSumPool",
+    "GAvgPool2d",
     "GBatchNorm",
+    "GDropout",
+    "GGlobalMaxPool",
+    "GGlobalMeanPool",
+    "GGroupNorm",
     "GMaxPool2d",
     "P4ConvP4",
     "P4ConvZ2",
     "P4MConvP4M",
     "P4MConvZ2",
     "SplitGConv2D",
+    "coset_l2_pooling",
     "coset_max_pooling",
     "coset_mean_pooling",
+    "coset_sum_pooling",
     "plane_group_spatial_max_pooling",
 ]

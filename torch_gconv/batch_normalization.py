@@ -2,18 +2,22 @@
 
 from torch import nn
 
+from torch_gconv.feature_maps import like, with_stabilizer_axis
+
 
 class GBatchNorm(nn.BatchNorm2d):
     """Batch normalization over (N, S, H, W): one mean, variance, scale and shift for each channel.
 
-    x, y: (N, C, S, H, W); weight, bias, running_mean, running_var: (C,)
+    x, y: (N, C, S, H, W), or folded (N, C * S, H, W); weight, bias, running_mean, running_var: (C,)
 
     Arguments are those of torch.nn.BatchNorm2d, num_features the number of channels C. Statistics
     of their own for each stabilizer element would break equivariance.
+    Raises ValueError if x does not fit.
     Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 6.2.
     """
 
     def forward(self, x):
-        """(N, C, S, H, W) -> (N, C, S, H, W)."""
+        """(N, C, S, H, W) -> (N, C, S, H, W), folded if x is."""
+        on_group = with_stabilizer_axis(type(self).__name__, x, channels=self.num_features)
         # The stabilizer joins the rows: a view of a contiguous map, and the same statistics.
-        return super().forward(x.flatten(2, 3)).unflatten(2, x.shape[2:4])
+        return like(super().forward(on_group.flatten(2, 3)).reshape(x.shape), x)

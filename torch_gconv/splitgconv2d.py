@@ -15,23 +15,36 @@ from torch import nn
 
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
+from torch_gconv import memory_format
+from torch_gconv.kept_filters import KeptFilters, may_be_kept
 from torch_gconv.transform_filter import transform_filter
+
+# nn.Conv2d's padding modes, and what torch.nn.functional.pad calls them.
+_PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 
 class SplitGConv2D(nn.Module):
     """Group convolution over a split plane group; a subclass names its LayerSpec as `spec`.
 
     x: (N, I, S_in, H, W), or with channels folded, (N, I * S_in, H, W); the weight's dtype
-    weight: (O, I, S_in, k, k); bias: (O,), one for each output channel, shared over the stabilizer
+    weight: (O, I / groups, S_in, k, k); bias: (O,), one for each output channel, shared over the stabilizer
     y: (N, O, S_out, H', W'), or (N, O * S_out, H', W') if flat_channels
 
     kernel_size: the side of the square kernel, odd or even
-    stride, padding: an integer or a pair (u, v)
-    filter_mask: (O, I, S_in), multiplied into weight; zeros restrict the filters' support on the group
+    stride, dilation: an integer or a pair (u, v)
+    padding: an integer, a pair, 'valid' or 'same'; 'same' with an even kernel is not symmetric, so not equivariant
+    groups: the channels are split into so many parts, which do not see each other
+    filter_mask: (O, I / groups, S_in), multiplied into weight; zeros restrict the filters' support on the group
+    strict: True to raise EquivarianceError for an input size that breaks equivariance
     The others as torch.nn.Conv2d's; the initialization is too, and its fan-in counts the stabilizer.
 
     Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
-    breaks equivariance at the given stride is warned of once (EquivarianceWarning).
+    breaks equivariance at the given stride is warned of once (EquivarianceWarning), but not under
+    torch.compile and torch.export, where sizes may be symbols.
+
+    In evaluation on the CPU the transformed filters are kept for as long as the weight's values stay
+    what they were; see KeptFilters. On the CPU y's strides may be those of torch.channels_last; see
+    torch_gconv.memory_format.
     """
 
     spec: LayerSpec
@@ -43,94 +56,187 @@ class SplitGConv2D(nn.Module):
         kernel_size,
         stride=1,
         padding=0,
-        *,
+        dilation=1,
+        groups=1,
         bias=True,
-        filter_mask=None,
-        flat_channels=False,
+        padding_mode="zeros",
         device=None,
         dtype=None,
+        *,
+        filter_mask=None,
+        flat_channels=False,
         strict=False,
     ):
         super().__init__()
         layer = type(self).__name__
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{layer}: dtype must be a real floating-point type, got {dtype}.")
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(f"{layer}: padding_mode must be one of {', '.join(_PADDING_MODES)}, got {padding_mode!r}.")
+        self.input_stabilizer_size = self.spec.input_stabilizer_size
+        self.output_stabilizer_size = self.spec.output_stabilizer_size
         self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
         self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
         self.kernel_size = geometry.square_kernel(layer, "kernel_size", kernel_size)
         self.stride = geometry.as_pair(layer, "stride", stride, minimum=1)
-        self.padding = geometry.as_pair(layer, "padding", padding, minimum=0)
+        self.padding = padding if isinstance(padding, str) else geometry.as_pair(layer, "padding", padding, minimum=0)
+        self.dilation = geometry.as_pair(layer, "dilation", dilation, minimum=1)
+        self.groups = geometry.check_groups(layer, groups, self.in_channels, self.out_channels)
+        self.padding_mode = padding_mode
         self.flat_channels = flat_channels
         self.strict = strict
         self._warned = False
+        self._window = None
+        self._checked_call = None
+        self._kept = KeptFilters()
+        self.window  # noqa: B018 - refuses a padding that does not exist
 
-        shape = (self.out_channels, self.in_channels, self.input_stabilizer_size, self.kernel_size, self.kernel_size)
-        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        I, S_in, k = self.in_channels // self.groups, self.input_stabilizer_size, self.kernel_size
+        self.weight = nn.Parameter(torch.empty((self.out_channels, I, S_in, k, k), device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(self.out_channels, device=device, dtype=dtype)) if bias else None
         if filter_mask is not None:
-            geometry.check_mask(layer, filter_mask, *shape[:3])
+            geometry.check_mask(layer, filter_mask, self.out_channels, I, S_in)
             filter_mask = torch.as_tensor(filter_mask, device=device, dtype=self.weight.dtype)[..., None, None]
         self.register_buffer("filter_mask", filter_mask)
-        # Derived from the kernel size, so not part of the state.
-        transformation = self.spec.transformation(self.kernel_size)
-        for name in ("folded_gather", "folded_inverse"):
-            table = torch.as_tensor(getattr(transformation, name)(self.in_channels), device=device)
-            self.register_buffer(f"_{name}", table, persistent=False)
+        self._place_tables()
         self.reset_parameters()
 
     @property
-    def input_stabilizer_size(self):
-        """S_in: 1 for a lifting convolution, else S_out."""
-        return self.spec.input_stabilizer_size
+    def window(self):
+        """How the kernel steps over the grid, a groupy.gconv.geometry.Window."""
+        settings = (self.kernel_size, self.stride, self.padding, self.dilation)
+        if self._window is None or self._window[0] != settings:
+            self._window = settings, self._make_window(*settings)
+        return self._window[1]
 
-    @property
-    def output_stabilizer_size(self):
-        """S_out: the order of the stabilizer."""
-        return self.spec.output_stabilizer_size
+    def _make_window(self, kernel_size, stride, padding, dilation):
+        ksize = (kernel_size, kernel_size)
+        before, after = geometry.padding_of(type(self).__name__, "padding", padding, ksize, stride, dilation)
+        return geometry.Window(ksize, stride, before, after, dilation)
 
-    def reset_parameters(self):
-        """Draw weight and bias uniformly within 1 / sqrt(I * S_in * k * k), as torch.nn.Conv2d does."""
-        bound = 1 / math.sqrt(self.weight[0].numel())
-        nn.init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -bound, bound)
+    def reset_parameters(self, init="conv2d"):
+        """Draw the weight and the bias anew; the fan-in counts the stabilizer, I / groups * S_in * k * k.
+
+        init: 'conv2d' draws both uniformly within 1 / sqrt(fan-in), as torch.nn.Conv2d does; 'he' draws the
+            weight normally with variance 2 / fan-in, which a following ReLU asks for, and zeroes the bias
+            (He et al. 2015, arXiv:1502.01852, section 2.2)
+        """
+        fan_in = self.weight[0].numel()
+        if init == "conv2d":
+            bound = 1 / math.sqrt(fan_in)
+            nn.init.uniform_(self.weight, -bound, bound)
+            if self.bias is not None:
+                nn.init.uniform_(self.bias, -bound, bound)
+        elif init == "he":
+            nn.init.normal_(self.weight, 0, math.sqrt(2 / fan_in))
+            if self.bias is not None:
+                nn.init.zeros_(self.bias)
+        else:
+            raise ValueError(f"{type(self).__name__}: init must be 'conv2d' or 'he', got {init!r}.")
 
     def folded_filters(self):
-        """The transformed filters, (O * S_out, I * S_in, k, k): the weight of the planar convolution."""
-        weight = self.weight if self.filter_mask is None else self.weight * self.filter_mask
-        return transform_filter(weight, self._folded_gather, self._folded_inverse, self.output_stabilizer_size)
+        """The transformed filters, (O * S_out, I / groups * S_in, k, k): the weight of the planar convolution."""
+        return self._fold(self._masked_weight())
+
+    def folded_bias(self):
+        """The bias of the planar convolution, (O * S_out,), or None."""
+        if self.bias is None:
+            return None
+        return self.bias[:, None].expand(-1, self.output_stabilizer_size).reshape(-1)
+
+    def _place_tables(self):
+        """Put the index tables where the weight is.
+
+        They follow from the kernel size and the channels. As buffers they would be broadcast by
+        DistributedDataParallel in each step, and left without values by Module.to_empty.
+        """
+        transformation, I = self.spec.transformation(self.kernel_size), self.in_channels // self.groups
+        self._folded_gather = torch.as_tensor(transformation.folded_gather(I), device=self.weight.device)
+        self._folded_inverse = torch.as_tensor(transformation.folded_inverse(I), device=self.weight.device)
+
+    def _apply(self, fn, recurse=True):
+        # Module.to(memory_format=torch.channels_last) asks that format of every parameter with 4 or 5 axes, and only
+        # those with 4 have it. The canonical filters are shown to it as planar ones; what comes back is contiguous.
+        def planar(t):
+            return fn(t.flatten(1, 2)).reshape(t.shape) if t.dim() == 5 else fn(t)
+
+        super()._apply(planar, recurse)
+        if self._folded_gather.device != self.weight.device:
+            self._place_tables()
+        return self
+
+    def train(self, mode=True):
+        """As torch.nn.Module.train; filters that evaluation kept are dropped."""
+        self._kept.drop()
+        return super().train(mode)
 
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
-        self._check(x)
-        S_out = self.output_stabilizer_size
-        x = x.reshape(x.shape[0], self.in_channels * self.input_stabilizer_size, *x.shape[-2:])
-        bias = None if self.bias is None else self.bias[:, None].expand(-1, S_out).reshape(-1)
-        y = F.conv2d(x, self.folded_filters(), bias, self.stride, self.padding)
-        if self.flat_channels:
-            return y
-        return y.unflatten(1, (self.out_channels, S_out))
+        window = self.window
+        self._check(x, window)
+        x = x.flatten(1, -3)
+        padding = window.before
+        if self.padding_mode != "zeros" or not window.is_centred:
+            sides = (window.before[1], window.after[1], window.before[0], window.after[0])
+            x, padding = F.pad(x, sides, _PADDING_MODES[self.padding_mode]), 0
+        options = (self.stride, padding, self.dilation, self.groups)
+        y = F.conv2d(x, self._filters(x, options), self.folded_bias(), *options)
+        return y if self.flat_channels else y.unflatten(1, (self.out_channels, self.output_stabilizer_size))
 
-    @property
-    def window(self):
-        """How the kernel steps over the grid."""
-        return geometry.Window((self.kernel_size,) * 2, self.stride, self.padding, self.padding)
+    def _filters(self, x, options):
+        """The folded filters for a convolution of x: in its dtype and its faster memory format; kept in evaluation."""
+        w = self._masked_weight()
+        dtype, shape = _dtype_under_autocast(w), (w.shape[0] * self.output_stabilizer_size, w.shape[1] * w.shape[2])
+        form = (dtype, memory_format.choose(x, (*shape, *w.shape[3:]), dtype, *options))
+        if self.training or not may_be_kept(self.weight):
+            return _in_form(self._fold(w), *form)
+        if torch.is_grad_enabled() and w.requires_grad:
+            kept = self._kept.get(w, (w.dtype, torch.preserve_format), self._fold)
+            return _in_form(self._fold(w, kept), *form)
+        return self._kept.get(w, form, lambda w: _in_form(self._fold(w), *form))
 
-    def _check(self, x):
-        layer = type(self).__name__
+    def _masked_weight(self):
+        return self.weight if self.filter_mask is None else self.weight * self.filter_mask
+
+    def _fold(self, weight, folded=None):
+        if self._folded_gather.device != weight.device:  # a replica, or a weight that was assigned
+            self._place_tables()
+        tables = (self._folded_gather, self._folded_inverse)
+        return transform_filter(weight, *tables, self.output_stabilizer_size, folded)
+
+    def _check(self, x, window):
+        compiling = torch.compiler.is_compiling()
+        call = (x.shape, x.dtype, window)
+        if not compiling and call == self._checked_call:
+            return
+        layer, size = type(self).__name__, x.shape[-2:]
         kind = "f" if x.is_floating_point() else "c" if x.is_complex() else "i"
         geometry.check_input(layer, x.shape, kind, self.in_channels, self.input_stabilizer_size)
-        self.window.check_size(layer, x.shape[-2:])
-        geometry.announce_break(self, self.window.equivariance_break(layer, x.shape[-2:]), stacklevel=5)
+        if self.strict or not compiling:
+            window.check_size(layer, size)
+            geometry.announce_break(self, window.equivariance_break(layer, size), stacklevel=5)
+        if not compiling:
+            self._checked_call = call
 
     def extra_repr(self):
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        if self.padding != (0, 0):
-            parts.append(f"padding={self.padding}")
+        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1, "padding_mode": "zeros", "flat_channels": False}
+        usual = {**usual, "strict": False}
+        parts += [f"{name}={getattr(self, name)!r}" for name, value in usual.items() if getattr(self, name) != value]
         if self.bias is None:
             parts.append("bias=False")
         if self.filter_mask is not None:
             parts.append("filter_mask=...")
-        if self.flat_channels:
-            parts.append("flat_channels=True")
         return ", ".join(parts)
+
+
+def _in_form(filters, dtype, memory_format):
+    return filters.to(dtype=dtype, memory_format=memory_format)
+
+
+def _dtype_under_autocast(weight):
+    """The dtype in which a convolution with this weight computes. Autocast leaves float64 alone."""
+    device = weight.device.type
+    if weight.dtype == torch.float64 or not torch.amp.is_autocast_available(device):
+        return weight.dtype
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype

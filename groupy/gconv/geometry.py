@@ -163,8 +163,8 @@ class Window:
                 return f"{layer}: {name} {(u, v)} must be the same on both axes to keep equivariance."
         if not self.is_centred:
             return (
-                f"{layer}: padding {self.before} before and {self.after} after the picture breaks equivariance: it must "
-                "be the same on all sides. A kernel of odd extent with padding (extent - 1) / 2 keeps the size."
+                f"{layer}: padding {self.before} before and {self.after} after the picture breaks equivariance: it "
+                "must be the same on all sides. A kernel of odd extent with padding (extent - 1) / 2 keeps the size."
             )
         if self.before[0] != self.before[1]:
             return f"{layer}: padding {self.before} must be the same on both axes to keep equivariance."
