@@ -48,3 +48,42 @@ def test_a_gradient_is_the_same_bits_every_time():
     finally:
         torch.use_deterministic_algorithms(False)
     assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("layer", LAYER_SPECS)
+def test_on_a_gpu_filters_are_folded_anew_and_never_stale(layer):
+    S = LAYER_SPECS[layer].input_stabilizer_size
+    net, x = getattr(torch_gconv, layer)(2, 3, 3).cuda().eval(), torch.randn(2, 2, S, 5, 5, device="cuda")
+    with torch.no_grad():
+        net(x)
+        net.weight.data.mul_(2)
+        assert net._kept._kept is None
+        assert torch.equal(net(x), net.train()(x))
+
+
+@pytest.mark.parametrize("layer", LAYER_SPECS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_keeps_the_gradients_in_float32(layer, dtype):
+    S = LAYER_SPECS[layer].input_stabilizer_size
+    net, x = getattr(torch_gconv, layer)(2, 3, 3).cuda(), torch.randn(2, 2, S, 5, 5, device="cuda")
+    with torch.autocast("cuda", dtype):
+        y = net(x)
+    assert y.dtype == dtype
+    y.float().square().sum().backward()
+    assert net.weight.grad.dtype == torch.float32 and net.weight.grad.isfinite().all()
+
+
+def test_channels_last_is_kept_on_a_gpu():
+    net = torch_gconv.P4ConvP4(4, 4, 3, flat_channels=True).cuda()
+    x = torch.randn(2, 16, 8, 8, device="cuda").to(memory_format=torch.channels_last)
+    assert net(x).is_contiguous(memory_format=torch.channels_last)
+    assert net(x.contiguous()).is_contiguous()
+
+
+def test_a_compiled_layer_on_a_gpu_equals_eager_in_every_bit(rng):
+    net = torch_gconv.P4MConvP4M(2, 3, 3).cuda()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.from_numpy(rng.integers(-3, 4, parameter.shape)))
+    x = torch.from_numpy(rng.integers(-3, 4, (2, 2, 8, 9, 9)).astype(np.float32)).cuda()
+    assert torch.equal(torch.compile(net, fullgraph=True)(x), net(x))
