@@ -16,6 +16,7 @@ EXTRAS = {
     "cudnn": ["nvidia-cudnn-frontend>=1.5; python_version >= '3.10'"],
     "plot": ["matplotlib>=3.5"],
     "mpi": ["mpi4py>=3.1"],
+    "onnx": ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"],
     "conformance": ["jinja2>=3", "matplotlib>=3.5", "pillow>=9.1", "rich>=12", "scikit-learn>=1.0"],
     "test": [
         "h5py>=3",

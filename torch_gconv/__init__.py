@@ -7,9 +7,11 @@ if find_spec("torch") is None:
 
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.dropout import GDropout
+from torch_gconv.equality import EqualityReport, equality_report
 from torch_gconv.group_normalization import GGroupNorm
 from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2
 from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2
+from torch_gconv.planar import planar_form, to_planar
 from torch_gconv.pooling import (
     CosetL2Pool,
     CosetMaxPool,
@@ -25,6 +27,7 @@ from torch_gconv.pooling import (
     coset_sum_pooling,
     plane_group_spatial_max_pooling,
 )
+from torch_gconv.residual import GResidualBlock
 from torch_gconv.splitgconv2d import SplitGConv2D
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "CosetMaxPool",
     "CosetMeanPool",
     "CosetSumPool",
+    "EqualityReport",
     "GAvgPool2d",
     "GBatchNorm",
     "GDropout",
@@ -39,6 +43,7 @@ __all__ = [
     "GGlobalMeanPool",
     "GGroupNorm",
     "GMaxPool2d",
+    "GResidualBlock",
     "P4ConvP4",
     "P4ConvZ2",
     "P4MConvP4M",
@@ -48,5 +53,8 @@ __all__ = [
     "coset_max_pooling",
     "coset_mean_pooling",
     "coset_sum_pooling",
+    "equality_report",
+    "planar_form",
     "plane_group_spatial_max_pooling",
+    "to_planar",
 ]

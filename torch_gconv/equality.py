@@ -1,0 +1,159 @@
+"""Whether a model and what was made of it compute the same: module by module, and as a whole."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+
+from torch_gconv.splitgconv2d import SplitGConv2D
+
+
+def equality_report(model, planar, *inputs, **keywords):
+    """Run a model, and on what each replaced module was given, what replaced it; return an EqualityReport.
+
+    planar: to_planar(model), or another model with the same paths
+    inputs, keywords: what the model is called with
+
+    Both run in evaluation mode, without gradients, and are then as before.
+    """
+    twins, comparisons, given = dict(planar.named_modules()), [], {}
+
+    def keep_inputs(module, args, keywords):
+        given[module] = copy.deepcopy((args, keywords))  # what follows may work in place
+
+    def compare(path, module, args, keywords, output):
+        args, keywords = given.pop(module)
+        got = twins[path](*copy.deepcopy(args), **keywords)
+        comparisons.append(_compare(path, module, twins[path], args, output, got))
+
+    with _evaluating(model, planar), torch.no_grad(), ExitStack() as hooks:
+        for path, module in model.named_modules():
+            if path == "" or type(module) is not type(twins.get(path, module)):
+                before = module.register_forward_pre_hook(keep_inputs, with_kwargs=True)
+                after = module.register_forward_hook(partial(compare, path), with_kwargs=True)
+                hooks.callback(before.remove)
+                hooks.callback(after.remove)
+        model(*inputs, **keywords)
+    return EqualityReport(tuple(comparisons))
+
+
+@contextmanager
+def _evaluating(*models):
+    """In evaluation mode; then each module in its own again."""
+    flags = [(module, module.training) for model in models for module in model.modules()]
+    for model in models:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags:  # from the outside in, since train() reaches all that is inside
+            module.train(training)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One call of a module that was replaced, or of the model, and the same call of what replaced it.
+
+    path: of the module in the model; '' for the model
+    kind: the module's class
+    same: all numbers are the same (zeros have no sign, and NaN is NaN)
+    difference: the largest absolute one
+    bound: what rounding allows at most, if that is known
+    """
+
+    path: str
+    kind: str
+    same: bool
+    difference: float
+    bound: float | None
+
+
+@dataclass(frozen=True)
+class EqualityReport:
+    """The comparisons, in the order in which the modules finished; the model comes last."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def same(self):
+        """Whether all numbers are the same, everywhere."""
+        return all(c.same for c in self.comparisons)
+
+    @property
+    def unexplained(self):
+        """The comparisons whose difference is more than rounding, their own or that of a module inside, explains."""
+        return tuple(c for c in self.comparisons if not (c.same or self._is_explained(c)))
+
+    def _is_explained(self, comparison):
+        if comparison.bound is not None:
+            return comparison.difference <= comparison.bound
+        start = f"{comparison.path}." if comparison.path else ""
+        inside = [c for c in self.comparisons if c.path.startswith(start) and not c.same and c is not comparison]
+        return bool(inside) and all(map(self._is_explained, inside))
+
+    def to_dict(self):
+        """The same as plain data, for JSON."""
+        return {
+            "same": self.same,
+            "unexplained": [c.path for c in self.unexplained],
+            "comparisons": [asdict(c) for c in self.comparisons],
+        }
+
+    def __str__(self):
+        rows = [("module", "class", "equality", "largest difference", "rounding allows")]
+        for c in self.comparisons:
+            equality = "the same bits" if c.same else "UNEQUAL" if c in self.unexplained else "but for rounding"
+            bound = "" if c.bound is None else f"{c.bound:.3g}"
+            rows.append((c.path or "(the model)", c.kind, equality, f"{c.difference:.3g}", bound))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(row, widths)).rstrip() for row in rows)
+
+
+def _compare(path, module, twin, args, expected, got):
+    expected, got = list(_tensors(expected)), list(_tensors(got))
+    kind = type(module).__name__
+    if [(t.shape, t.dtype) for t in expected] != [(t.shape, t.dtype) for t in got]:
+        return Comparison(path, kind, same=False, difference=float("inf"), bound=None)
+    differences = [_difference(a, b) for a, b in zip(expected, got)]
+    same = not any(d.any() for d in differences)  # NaN counts as true
+    difference = max((d.max().item() for d in differences if d.numel()), default=0.0)
+    bound = _rounding_bound(twin, *args) if not same and isinstance(module, SplitGConv2D) else None
+    return Comparison(path, kind, same, difference, bound)
+
+
+def _tensors(output):
+    """The tensors in what a module returns, be it a tensor or tuples, lists and dictionaries of them."""
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif isinstance(output, (tuple, list)):
+        for part in output:
+            yield from _tensors(part)
+    elif isinstance(output, dict):
+        for part in output.values():
+            yield from _tensors(part)
+
+
+def _difference(a, b):
+    """|a - b| in double precision; 0 where both are the same infinity, or both are NaN."""
+    same = (a == b) | ((a != a) & (b != b))
+    return torch.where(same, 0.0, (a.double() - b.double()).abs())
+
+
+def _rounding_bound(conv, x):
+    """By how much two computations of a convolution may differ, each summing its products in some order.
+
+    A sum of n products and a bias, added in any order, is off by at most gamma |w| |x|, gamma = n u / (1 - n u), where
+    n counts the bias (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). Half precision is
+    added in float32 and rounded once. The largest such bound over all places; other algorithms than direct sums
+    (Winograd's, Fourier's) and TF32 have other bounds.
+    """
+    parameters = {name: p.detach().double().abs() for name, p in conv.named_parameters()}
+    magnitude = torch.func.functional_call(conv, parameters, x.double().abs()).max().item()
+    weight = next(p for p in parameters.values() if p.ndim == 4)
+    n = weight[0].numel() + 1
+    u = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps / 2
+    return 2 * magnitude * (n * u / (1 - n * u) + torch.finfo(x.dtype).eps / 2)
