@@ -23,11 +23,14 @@ def with_stabilizer_axis(layer, x, channels=None, stabilizer_size=None):
     )
 
 
+def is_channels_last(x):
+    """Whether a map's channels, with the stabilizer, lie next to each other in memory, and not its pixels."""
+    folded = x.flatten(1, -3)
+    return not folded.is_contiguous() and folded.is_contiguous(memory_format=torch.channels_last)
+
+
 def like(y, x):
     """y, a map of x's shape, in channels_last if x is: the format goes on through a network as it does in PyTorch's."""
-    folded = x.flatten(1, -3)
-    if torch.compiler.is_compiling() or folded.is_contiguous():
-        return y
-    if not folded.is_contiguous(memory_format=torch.channels_last):
+    if torch.compiler.is_compiling() or not is_channels_last(x):
         return y
     return y.flatten(1, -3).contiguous(memory_format=torch.channels_last).view(x.shape)

@@ -5,7 +5,7 @@ the same. So the format of the folded filters decides, and nothing of the caller
 in channels_last gives an output in channels_last, whatever is chosen here. An output in channels_last
 that was not asked for has the same values in another order in memory: reshape works on it, view may not.
 
-By default the choice is made by the number of channels, the same on every machine, so that runs repeat
+By default the choice is made by the numbers of channels, and by whether gradients are recorded, the same on every machine, so that runs repeat
 bit for bit. With `torch_gconv.memory_format.benchmark = True`, as with torch.backends.cudnn.benchmark,
 both formats are timed at the first call with each shape, and the faster one is taken from then on.
 """
@@ -19,9 +19,13 @@ import torch.nn.functional as F
 
 benchmark = False
 
-# Measured on two cores with AVX-512 (batches of 32, 28 x 28 and 32 x 32 pixels, 3 x 3 filters): training steps with
-# 512 folded channels take 0.93 to 0.96 of the time in channels_last; with 64 to 128 channels 1.04 to 1.11.
-_MANY_CHANNELS = 512
+# Measured on two cores with AVX-512, 3 x 3 filters, batches of 32; channels are folded ones, the fewer of I and O:
+#   fewer than 16 (lifting):  channels_last takes 0.34 to 0.98 of the time, in evaluation and in training
+#   16 to 63:                 0.75 to 0.97 in evaluation (once 1.08); in training 0.97, but batch normalization, which
+#                             shares statistics over the stabilizer, then takes longer than that saves
+#   64 to 255:                0.85 to 1.14, above 1 more often than below
+#   256 and more:             0.94 to 1.00
+_LIFTING, _FEW, _MANY = 16, 64, 256
 
 _ROUNDS = 5
 
@@ -34,11 +38,13 @@ def choose(x, filters_shape, dtype, stride, padding, dilation, groups):
     # oneDNN has both formats; PyTorch's own loops, which compute float64, have not.
     if x.device.type != "cpu" or dtype == torch.float64 or torch.compiler.is_compiling():
         return torch.preserve_format
+    trains = torch.is_grad_enabled()
     if benchmark and not torch.are_deterministic_algorithms_enabled():
-        trains = torch.is_grad_enabled()
         options = (stride, padding, dilation, groups)
         return _faster(tuple(x.shape), tuple(filters_shape), dtype, options, trains, torch.get_num_threads())
-    return torch.channels_last if min(filters_shape[:2]) >= _MANY_CHANNELS else torch.preserve_format
+    channels = min(filters_shape[:2])
+    faster = channels >= _MANY or channels < (_LIFTING if trains else _FEW)
+    return torch.channels_last if faster else torch.preserve_format
 
 
 @lru_cache(maxsize=4096)

@@ -244,14 +244,30 @@ def test_the_state_and_the_buffers_hold_nothing_that_follows_from_the_shapes():
     assert not list(torch_gconv.P4MConvP4M(2, 3, 3).buffers())
 
 
-@pytest.mark.parametrize("ksize, channels", [(1, 64), (1, 1)])
-def test_the_memory_format_changes_no_bit_and_no_tensor_of_the_callers(ksize, channels, monkeypatch):
-    module, x = make("P4MConvP4M", (channels, channels), ksize), feature_map("P4MConvP4M", channels, 3)
+@pytest.mark.parametrize("channels", [1, 4, 16, 32])
+@pytest.mark.parametrize("record", [True, False])
+def test_the_memory_format_changes_no_bit_and_no_tensor_of_the_callers(channels, record, monkeypatch):
+    module, x = make("P4MConvP4M", (channels, channels), 1), feature_map("P4MConvP4M", channels, 3)
     strides = x.stride()
-    by_rule = module(x)
-    monkeypatch.setattr(memory_format, "_MANY_CHANNELS", 10**6 if channels == 64 else 1)
-    assert torch.equal(module(x), by_rule)
+    with torch.set_grad_enabled(record):
+        by_rule = module(x)
+        for always in (torch.channels_last, torch.preserve_format):
+            monkeypatch.setattr(memory_format, "choose", lambda *_, format=always: format)
+            assert torch.equal(module(x), by_rule)
     assert x.stride() == strides
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_few_and_many_channels_go_by_channels_last(record):
+    """As memory_format has measured; float64 has no such kernels."""
+    with torch.set_grad_enabled(record):
+        chosen = {
+            n: memory_format.choose(torch.zeros(()), (n, n, 3, 3), torch.float32, 1, 1, 1, 1) == torch.channels_last
+            for n in (3, 40, 64, 128, 256, 512)
+        }
+        double = memory_format.choose(torch.zeros(()), (512, 512, 3, 3), torch.float64, 1, 1, 1, 1)
+    assert chosen == {3: True, 40: not record, 64: False, 128: False, 256: True, 512: True}
+    assert double == torch.preserve_format
 
 
 def test_with_benchmark_the_faster_format_is_measured_once_for_each_shape(monkeypatch):
