@@ -42,13 +42,11 @@ class KeptFilters:
 def may_be_kept(weight):
     """Whether the filters made of a layer's weight may be kept: a parameter proper on the CPU, in eager mode.
 
-    What torch.func and parametrizations put in its place, fake and distributed tensors, and anything
-    under a tracer or inside a function transform is folded anew.
+    What torch.func and parametrizations put in its place, and fake and distributed tensors, are folded anew.
     """
-    return (
-        type(weight) is nn.Parameter
-        and weight.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
-    )
+    return type(weight) is nn.Parameter and weight.device.type == "cpu" and runs_eagerly()
+
+
+def runs_eagerly():
+    """Whether operations are carried out as they stand: under no compiler, tracer or transform of torch.func."""
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active())

@@ -5,7 +5,7 @@ the same. So the format of the folded filters decides, and nothing of the caller
 in channels_last gives an output in channels_last, whatever is chosen here. An output in channels_last
 that was not asked for has the same values in another order in memory: reshape works on it, view may not.
 
-By default the choice is made by the numbers of channels, and by whether gradients are recorded, the same on every machine, so that runs repeat
+By default the choice is made by the numbers of channels, and by whether the layer is in training, the same on every machine, so that runs repeat
 bit for bit. With `torch_gconv.memory_format.benchmark = True`, as with torch.backends.cudnn.benchmark,
 both formats are timed at the first call with each shape, and the faster one is taken from then on.
 """
@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+
+from torch_gconv.kept_filters import runs_eagerly
 
 benchmark = False
 
@@ -30,35 +32,34 @@ _LIFTING, _FEW, _MANY = 16, 64, 256
 _ROUNDS = 5
 
 
-def choose(x, filters_shape, dtype, stride, padding, dilation, groups):
+def choose(x, filters_shape, dtype, training, stride, padding, dilation, groups):
     """The memory format for the folded filters (O * S_out, I * S_in, k, k): channels_last, or what they have.
 
-    x: the folded input (N, C, H, W); dtype: of the convolution; the others as of torch.nn.functional.conv2d
+    x: the folded input (N, C, H, W); dtype: of the convolution; training: of the layer; the others as of torch.nn.functional.conv2d
     """
     # oneDNN has both formats; PyTorch's own loops, which compute float64, have not.
-    if x.device.type != "cpu" or dtype == torch.float64 or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or dtype == torch.float64 or not runs_eagerly():
         return torch.preserve_format
-    trains = torch.is_grad_enabled()
     if benchmark and not torch.are_deterministic_algorithms_enabled():
         options = (stride, padding, dilation, groups)
-        return _faster(tuple(x.shape), tuple(filters_shape), dtype, options, trains, torch.get_num_threads())
+        return _faster(tuple(x.shape), tuple(filters_shape), dtype, options, training, torch.get_num_threads())
     channels = min(filters_shape[:2])
-    faster = channels >= _MANY or channels < (_LIFTING if trains else _FEW)
+    faster = channels >= _MANY or channels < (_LIFTING if training else _FEW)
     return torch.channels_last if faster else torch.preserve_format
 
 
 @lru_cache(maxsize=4096)
-def _faster(x_shape, filters_shape, dtype, options, trains, _threads):
+def _faster(x_shape, filters_shape, dtype, options, training, _threads):
     """The faster format for filters, given an input that is not in channels_last; medians of alternating rounds."""
     seconds = {torch.preserve_format: [], torch.channels_last: []}
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        x = torch.zeros(x_shape, dtype=dtype, requires_grad=trains)
-        filters = torch.zeros(filters_shape, dtype=dtype, requires_grad=trains)
+        x = torch.zeros(x_shape, dtype=dtype, requires_grad=training)
+        filters = torch.zeros(filters_shape, dtype=dtype, requires_grad=training)
         for _ in range(1 + _ROUNDS):
             for memory_format, times in seconds.items():
                 start = time.perf_counter()
                 y = F.conv2d(x, filters.contiguous(memory_format=memory_format), None, *options)
-                if trains:
+                if training:
                     torch.autograd.grad(y.sum(), (x, filters))
                 times.append(time.perf_counter() - start)
     return min(seconds, key=lambda memory_format: statistics.median(seconds[memory_format][1:]))

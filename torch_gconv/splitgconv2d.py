@@ -187,7 +187,7 @@ class SplitGConv2D(nn.Module):
         """The folded filters for a convolution of x: in its dtype and its faster memory format; kept in evaluation."""
         w = self._masked_weight()
         dtype, shape = _dtype_under_autocast(w), (w.shape[0] * self.output_stabilizer_size, w.shape[1] * w.shape[2])
-        form = (dtype, memory_format.choose(x, (*shape, *w.shape[3:]), dtype, *options))
+        form = (dtype, memory_format.choose(x, (*shape, *w.shape[3:]), dtype, self.training, *options))
         if self.training or not may_be_kept(self.weight):
             return _in_form(self._fold(w), *form)
         if torch.is_grad_enabled() and w.requires_grad:

@@ -245,29 +245,27 @@ def test_the_state_and_the_buffers_hold_nothing_that_follows_from_the_shapes():
 
 
 @pytest.mark.parametrize("channels", [1, 4, 16, 32])
-@pytest.mark.parametrize("record", [True, False])
-def test_the_memory_format_changes_no_bit_and_no_tensor_of_the_callers(channels, record, monkeypatch):
-    module, x = make("P4MConvP4M", (channels, channels), 1), feature_map("P4MConvP4M", channels, 3)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_memory_format_changes_no_bit_and_no_tensor_of_the_callers(channels, training, monkeypatch):
+    module, x = make("P4MConvP4M", (channels, channels), 1).train(training), feature_map("P4MConvP4M", channels, 3)
     strides = x.stride()
-    with torch.set_grad_enabled(record):
-        by_rule = module(x)
-        for always in (torch.channels_last, torch.preserve_format):
-            monkeypatch.setattr(memory_format, "choose", lambda *_, format=always: format)
-            assert torch.equal(module(x), by_rule)
+    by_rule = module(x)
+    for always in (torch.channels_last, torch.preserve_format):
+        monkeypatch.setattr(memory_format, "choose", lambda *_, format=always: format)
+        assert torch.equal(module(x), by_rule)
     assert x.stride() == strides
 
 
-@pytest.mark.parametrize("record", [True, False])
-def test_few_and_many_channels_go_by_channels_last(record):
+@pytest.mark.parametrize("training", [True, False])
+def test_few_and_many_channels_go_by_channels_last(training):
     """As memory_format has measured; float64 has no such kernels."""
-    with torch.set_grad_enabled(record):
-        chosen = {
-            n: memory_format.choose(torch.zeros(()), (n, n, 3, 3), torch.float32, 1, 1, 1, 1) == torch.channels_last
-            for n in (3, 40, 64, 128, 256, 512)
-        }
-        double = memory_format.choose(torch.zeros(()), (512, 512, 3, 3), torch.float64, 1, 1, 1, 1)
-    assert chosen == {3: True, 40: not record, 64: False, 128: False, 256: True, 512: True}
-    assert double == torch.preserve_format
+
+    def chosen(channels, dtype=torch.float32):
+        return memory_format.choose(torch.zeros(()), (channels, channels, 3, 3), dtype, training, 1, 1, 1, 1)
+
+    due = {3: True, 40: not training, 64: False, 128: False, 256: True, 512: True}
+    assert {n: chosen(n) == torch.channels_last for n in due} == due
+    assert chosen(512, torch.float64) == torch.preserve_format
 
 
 def test_with_benchmark_the_faster_format_is_measured_once_for_each_shape(monkeypatch):
@@ -277,8 +275,7 @@ def test_with_benchmark_the_faster_format_is_measured_once_for_each_shape(monkey
     y = module(x)
     module(x)
     assert memory_format._faster.cache_info().misses == 1
-    with torch.no_grad():
-        assert torch.equal(module(x), y)  # evaluation has a time of its own
+    assert torch.equal(module.eval()(x), y)  # evaluation has a time of its own
     assert memory_format._faster.cache_info().misses == 2
     torch.use_deterministic_algorithms(True)
     try:
