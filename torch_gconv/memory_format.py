@@ -5,9 +5,10 @@ the same. So the format of the folded filters decides, and nothing of the caller
 in channels_last gives an output in channels_last, whatever is chosen here. An output in channels_last
 that was not asked for has the same values in another order in memory: reshape works on it, view may not.
 
-By default the choice is made by the numbers of channels, and by whether the layer is in training, the same on every machine, so that runs repeat
-bit for bit. With `torch_gconv.memory_format.benchmark = True`, as with torch.backends.cudnn.benchmark,
-both formats are timed at the first call with each shape, and the faster one is taken from then on.
+By default the choice is made by the numbers of channels, and by whether the layer is in training: the
+same on every machine, so that runs repeat bit for bit. With `torch_gconv.memory_format.benchmark = True`,
+as with torch.backends.cudnn.benchmark, both formats are timed at the first call with each shape, and the
+faster one is taken from then on.
 """
 
 import statistics
@@ -35,7 +36,8 @@ _ROUNDS = 5
 def choose(x, filters_shape, dtype, training, stride, padding, dilation, groups):
     """The memory format for the folded filters (O * S_out, I * S_in, k, k): channels_last, or what they have.
 
-    x: the folded input (N, C, H, W); dtype: of the convolution; training: of the layer; the others as of torch.nn.functional.conv2d
+    x: the folded input (N, C, H, W); dtype: of the convolution; training: whether the layer is
+    The others as of torch.nn.functional.conv2d.
     """
     # oneDNN has both formats; PyTorch's own loops, which compute float64, have not.
     if x.device.type != "cpu" or dtype == torch.float64 or not runs_eagerly():
