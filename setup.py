@@ -10,7 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "groupy" / "__init__.py").r
 
 EXTRAS = {
     "chainer": ["chainer>=7.8.1,<8"],
-    "torch": ["torch>=2.1"],
+    "torch": ["torch>=2.6"],
     "cuda12": ["cupy-cuda12x>=12"],
     "cuda13": ["cupy-cuda13x>=13"],
     "cudnn": ["nvidia-cudnn-frontend>=1.5; python_version >= '3.10'"],

@@ -6,17 +6,11 @@ Two claims are checked, and the exit status is 1 if one fails:
 - Chainer's losses are the same in both runs, bit for bit, at every step;
 - Chainer's and PyTorch's losses differ by no more than rounding can explain in the first steps.
 
-How much rounding can explain is found by training the float64 reference (conformance.reference,
-from the definition over group elements) again and again, with every output and every gradient of
-every convolution moved up or down, at random, by its derived bound: C * u * sqrt(n) * |w| * |x|,
-with float32's unit roundoff u and the n terms of its sum. The losses of an implementation may
-deviate from the exact ones by as much as the largest of these deviations, and two by twice that.
+How much rounding can explain is derived in p4_on_mnist.py.
 """
 
 import argparse
-import gzip
 import json
-import struct
 import sys
 from pathlib import Path
 
@@ -27,52 +21,25 @@ import numpy as np
 import torch
 from torch import nn
 
-import torch_gconv
-from conformance.network import Conv, CosetMaxPool, ReLU, parameter_shapes
-from conformance.reference import Reference, gradient_bounds, output_bound
+from conformance.network import Conv, ReLU
 
-# Strides at which the network stays equivariant: (28 + 2 - 4) % 2 == (14 + 2 - 4) % 2 == 0.
-NETWORK = (
-    Conv("P4ConvZ2", 1, 8, ksize=4, stride=2, pad=1),  # 28 x 28 -> 14 x 14
-    ReLU(),
-    Conv("P4ConvP4", 8, 8, ksize=4, stride=2, pad=1),  # -> 7 x 7
-    ReLU(),
-    Conv("P4ConvP4", 8, 10, ksize=7),  # -> one score for each digit and orientation
-    CosetMaxPool(),
+sys.path.insert(0, str(Path(__file__).parent))  # where a test imports this file, its folder is not on the path
+from p4_on_mnist import (
+    NETWORK,
+    explained_by_rounding,
+    initial_parameters,
+    read_digits,
+    torch_network,
+    write_whole,
 )
-
-
-def read_idx(path):
-    """The array in a gzipped IDX file of bytes. Raises ValueError if it is no such file."""
-    try:
-        with gzip.open(path) as file:
-            data = file.read()
-        zeros, kind, axes = struct.unpack_from(">HBB", data)
-        shape = struct.unpack_from(f">{axes}I", data, 4)
-    except (EOFError, gzip.BadGzipFile, struct.error) as error:
-        raise ValueError(f"{path} is not an IDX file of bytes, gzipped.") from error
-    if zeros != 0 or kind != 8 or len(data) != 4 + 4 * axes + np.prod(shape):
-        raise ValueError(f"{path} is not an IDX file of bytes.")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
 def read_batches(folder, steps, size):
     """`steps` batches of MNIST's training digits: (images float32 (size, 1, 28, 28), labels int64 (size,))."""
-    images = read_idx(folder / "train-images-idx3-ubyte.gz")[: steps * size, None] / np.float32(255)
-    labels = read_idx(folder / "train-labels-idx1-ubyte.gz")[: steps * size].astype(np.int64)
+    images, labels = read_digits(folder, steps * size)
     if len(images) < steps * size:
         raise ValueError(f"{steps} steps of {size} digits are more than the {len(images)} there are.")
-    return [*zip(images.reshape(steps, size, 1, 28, 28), labels.reshape(steps, size))]
-
-
-def initial_parameters(seed):
-    """He's initialization, float32, by the network's keys."""
-    rng = np.random.default_rng(seed)
-
-    def draw(key, shape):
-        return rng.standard_normal(shape) * (2 / np.prod(shape[1:])) ** 0.5 if key.endswith("W") else np.zeros(shape)
-
-    return {key: draw(key, shape).astype(np.float32) for key, shape in parameter_shapes(NETWORK).items()}
+    return [*zip((images / np.float32(255)).reshape(steps, size, 1, 28, 28), labels.reshape(steps, size))]
 
 
 def train_in_chainer(batches, parameters, rate):
@@ -98,16 +65,7 @@ def train_in_chainer(batches, parameters, rate):
 
 def train_in_torch(batches, parameters, rate):
     """The loss of each step, float32."""
-    net = nn.Sequential()
-    for position, op in enumerate(NETWORK):
-        if isinstance(op, Conv):
-            layer = getattr(torch_gconv, op.layer)
-            net.append(layer(op.in_channels, op.out_channels, op.ksize, stride=op.stride, padding=op.pad))
-            with torch.no_grad():
-                net[-1].weight.copy_(torch.from_numpy(parameters[f"{position}.W"]))
-                net[-1].bias.copy_(torch.from_numpy(parameters[f"{position}.b"]))
-        else:
-            net.append(nn.ReLU() if isinstance(op, ReLU) else torch_gconv.CosetMaxPool())
+    net = torch_network(parameters)
     optimizer = torch.optim.SGD(net.parameters(), rate)
     losses = []
     for x, labels in batches:
@@ -117,61 +75,6 @@ def train_in_torch(batches, parameters, rate):
         optimizer.step()
         losses.append(loss.item())
     return np.array(losses, np.float32)
-
-
-class Perturbed(Reference):
-    """The float64 reference with each output and gradient of each convolution moved by its bound, up or down.
-
-    The bounds are those at an exact run's values: `bounds` lists them in the order in which one
-    step asks for them. An exact run, signs None, writes that list.
-    """
-
-    def __init__(self, parameters, bounds, signs):
-        super().__init__(NETWORK, parameters)
-        self._bounds, self._signs = bounds, signs
-        self._asked = iter(bounds)
-
-    def convolve(self, operation, W, b, x):
-        y = super().convolve(operation, W, b, x)
-        return self._move([y], lambda: [output_bound(operation, W, b, x, np.float32)])[0]
-
-    def convolution_gradients(self, operation, W, x, gy):
-        gradients = super().convolution_gradients(operation, W, x, gy)
-        return self._move(gradients, lambda: gradient_bounds(operation, W, x, gy, np.float32))
-
-    def _move(self, values, bounds):
-        if self._signs is None:
-            self._bounds.append(bounds())
-            return values
-        return [v + self._signs.choice((-1, 1), v.shape) * bound for v, bound in zip(values, next(self._asked))]
-
-
-def train_reference(batches, parameters, rate, bounds, signs=None):
-    """The loss of each step in float64; `bounds`, a list with a list for each step, is filled if signs is None."""
-    parameters, losses = {key: value.astype(np.float64) for key, value in parameters.items()}, []
-    for (x, labels), at_this_step in zip(batches, bounds):
-        model = Perturbed(parameters, at_this_step, signs)
-        scores = model.forward(x[:, :, None])[:, :, 0, 0, 0]
-        scores = scores - scores.max(axis=1, keepdims=True)
-        logarithms = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        rows = np.arange(len(labels))
-        losses.append(-logarithms[rows, labels].mean())
-        gradient = np.exp(logarithms)
-        gradient[rows, labels] -= 1
-        _, gradients = model.backward((gradient / len(labels))[:, :, None, None, None])
-        parameters = {key: value - rate * gradients[key] for key, value in parameters.items()}
-    return np.array(losses)
-
-
-def explained_by_rounding(batches, parameters, rate, trials):
-    """For each step, by how much the losses of two float32 implementations may differ."""
-    bounds = [[] for _ in batches]
-    exact = train_reference(batches, parameters, rate, bounds)
-    signs = np.random.default_rng(1)
-    moved = [train_reference(batches, parameters, rate, bounds, signs) for _ in range(trials)]
-    # The loss itself is one more sum, of ten exponentials and of the batch, and a logarithm.
-    own = (10 + len(batches[0][1])) * np.finfo(np.float32).eps / 2 * (1 + np.abs(exact))
-    return 2 * (np.abs(moved - exact).max(axis=0) + own)
 
 
 def main(arguments=None):
@@ -216,7 +119,8 @@ def main(arguments=None):
         options.out.mkdir(parents=True, exist_ok=True)
         result = {"chainer": first, "torch": in_torch, "allowed": allowed}
         result = {name: losses.tolist() for name, losses in result.items()}
-        (options.out / "losses.json").write_text(json.dumps({**result, "repeated": repeated, "within": within}))
+        text = json.dumps({**result, "repeated": repeated, "within": within})
+        write_whole(options.out / "losses.json", text.encode())
     return 0 if repeated and within else 1
 
 
