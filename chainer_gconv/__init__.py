@@ -20,6 +20,7 @@ _EXPORTS = {
     "P4MConvZ2": "p4m_conv",
     "SplitGConv2D": "splitgconv2d",
     "TransformGFilter": "transform_filter",
+    "check_equivariance": "equivariance_check",
     "coset_max_pooling": "pooling",
     "coset_mean_pooling": "pooling",
     "plane_group_spatial_max_pooling": "pooling",

@@ -11,7 +11,7 @@ With parameters sharded over the processes (FSDP2) instead of replicated:
 
 Where PyTorch sees CUDA, each process takes the GPU of its LOCAL_RANK and they talk over NCCL;
 otherwise they talk over gloo. Several machines are torchrun's own options, on each of 4 machines:
-  torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+  torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500
       examples/train_distributed.py --batch 512
 
 After a run on several processes, rank 0 repeats the first steps alone, and the exit status is 1

@@ -8,6 +8,7 @@ if find_spec("torch") is None:
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.dropout import GDropout
 from torch_gconv.equality import EqualityReport, equality_report
+from torch_gconv.equivariance_check import check_equivariance
 from torch_gconv.group_normalization import GGroupNorm
 from torch_gconv.p4_conv import P4ConvP4, P4ConvZ2
 from torch_gconv.p4m_conv import P4MConvP4M, P4MConvZ2
@@ -49,6 +50,7 @@ __all__ = [
     "P4MConvP4M",
     "P4MConvZ2",
     "SplitGConv2D",
+    "check_equivariance",
     "coset_l2_pooling",
     "coset_max_pooling",
     "coset_mean_pooling",

@@ -9,6 +9,8 @@ from functools import partial
 
 import torch
 
+from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.feature_maps import with_stabilizer_axis
 from torch_gconv.splitgconv2d import SplitGConv2D
 
 
@@ -121,7 +123,7 @@ def _compare(path, module, twin, args, expected, got):
     differences = [_difference(a, b) for a, b in zip(expected, got)]
     same = not any(d.any() for d in differences)  # NaN counts as true
     difference = max((d.max().item() for d in differences if d.numel()), default=0.0)
-    bound = _rounding_bound(twin, *args) if not same and isinstance(module, SplitGConv2D) else None
+    bound = None if same else _rounding_bound(module, twin, *args)
     return Comparison(path, kind, same, difference, bound)
 
 
@@ -143,7 +145,28 @@ def _difference(a, b):
     return torch.where(same, 0.0, (a.double() - b.double()).abs())
 
 
-def _rounding_bound(conv, x):
+def _rounding_bound(module, twin, *args):
+    """By how much the module and its twin may differ; None for what is not known to round."""
+    if isinstance(module, SplitGConv2D):
+        return _bound_of_sums(twin, *args)
+    if isinstance(module, GBatchNorm) and module.track_running_stats:
+        return _bound_of_normalization(module, *args)
+    return None
+
+
+def _bound_of_normalization(norm, x):
+    """By how much two computations of (x - mean) * weight / sqrt(var + eps) + bias may differ, for given statistics.
+
+    Each is eight roundings at most, whatever is multiplied out first: eps, +, root, inverse, weight, mean, product, +.
+    """
+    u = torch.finfo(x.dtype).eps / 2
+    largest = with_stabilizer_axis("GBatchNorm", x, norm.num_features).double().abs().amax(dim=(0, 2, 3, 4))
+    scale, shift = (1.0, 0.0) if norm.weight is None else (norm.weight.double().abs(), norm.bias.double().abs())
+    scale = scale / (norm.running_var.double() + norm.eps).sqrt()
+    return 2 * 8 * u * (scale * (largest + norm.running_mean.double().abs()) + shift).max().item()
+
+
+def _bound_of_sums(conv, x):
     """By how much two computations of a convolution may differ, each summing its products in some order.
 
     A sum of n products and a bias, added in any order, is off by at most gamma |w| |x|, gamma = n u / (1 - n u), where
