@@ -11,6 +11,7 @@ import torch
 
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.feature_maps import with_stabilizer_axis
+from torch_gconv.pooling import _OnTheGroup
 from torch_gconv.splitgconv2d import SplitGConv2D
 
 
@@ -29,7 +30,9 @@ def equality_report(model, planar, *inputs, **keywords):
 
     def compare(path, module, args, keywords, output):
         args, keywords = given.pop(module)
-        got = twins[path](*copy.deepcopy(args), **keywords)
+        # As the twin would be given it: planar modules do not hand on the memory format that a layer may choose.
+        contiguous = [a.clone(memory_format=torch.contiguous_format) if torch.is_tensor(a) else a for a in args]
+        got = twins[path](*contiguous, **keywords)
         comparisons.append(_compare(path, module, twins[path], args, output, got))
 
     with _evaluating(model, planar), torch.no_grad(), ExitStack() as hooks:
@@ -146,37 +149,45 @@ def _difference(a, b):
 
 
 def _rounding_bound(module, twin, *args):
-    """By how much the module and its twin may differ; None for what is not known to round."""
-    if isinstance(module, SplitGConv2D):
-        return _bound_of_sums(twin, *args)
-    if isinstance(module, GBatchNorm) and module.track_running_stats:
-        return _bound_of_normalization(module, *args)
-    return None
+    """By how much the module and its twin may differ; None for what is not known to round.
 
-
-def _bound_of_normalization(norm, x):
-    """By how much two computations of (x - mean) * weight / sqrt(var + eps) + bias may differ, for given statistics.
-
-    Each is eight roundings at most, whatever is multiplied out first: eps, +, root, inverse, weight, mean, product, +.
+    A sum of n products, added in any order, is off by at most gamma times the sum of their magnitudes, with
+    gamma = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1); so is whatever
+    rounds n times. Half precision is added in float32 and rounded once. The largest such bound over all places; other
+    algorithms than direct sums (Winograd's, Fourier's) and TF32 have other bounds.
     """
-    u = torch.finfo(x.dtype).eps / 2
+    rule = next((rule for kind, rule in _MAGNITUDES.items() if isinstance(module, kind)), None)
+    if rule is None:
+        return None
+    magnitude, n = rule(module, twin, *args)
+    dtype = args[0].dtype
+    u = torch.finfo(torch.promote_types(dtype, torch.float32)).eps / 2
+    return 2 * magnitude.max().item() * (n * u / (1 - n * u) + torch.finfo(dtype).eps / 2)
+
+
+# Each: (module, twin, x) -> the sums of magnitudes, in float64, and how often such a sum is rounded.
+
+
+def _of_convolution(layer, twin, x):
+    parameters = {name: p.detach().double().abs() for name, p in twin.named_parameters()}
+    weight = next(p for p in parameters.values() if p.ndim == 4)
+    return torch.func.functional_call(twin, parameters, x.double().abs()), weight[0].numel() + 1  # the bias counts
+
+
+def _of_normalization(norm, twin, x):
+    """In evaluation at most eight roundings: eps, +, root, inverse, weight, mean, product, +, in any order of steps."""
     largest = with_stabilizer_axis("GBatchNorm", x, norm.num_features).double().abs().amax(dim=(0, 2, 3, 4))
+    if not norm.track_running_stats:
+        return largest.new_zeros(1), 1  # both take the statistics of x as PyTorch does: no difference is explained
     scale, shift = (1.0, 0.0) if norm.weight is None else (norm.weight.double().abs(), norm.bias.double().abs())
     scale = scale / (norm.running_var.double() + norm.eps).sqrt()
-    return 2 * 8 * u * (scale * (largest + norm.running_mean.double().abs()) + shift).max().item()
+    return scale * (largest + norm.running_mean.double().abs()) + shift, 8
 
 
-def _bound_of_sums(conv, x):
-    """By how much two computations of a convolution may differ, each summing its products in some order.
+def _of_pooling(pool, twin, x):
+    """Over n values n roundings, and two more for a square and a root, or the division by n."""
+    pooled = pool(x.double().abs())
+    return pooled, x.numel() // max(pooled.numel(), 1) + 2
 
-    A sum of n products and a bias, added in any order, is off by at most gamma |w| |x|, gamma = n u / (1 - n u), where
-    n counts the bias (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). Half precision is
-    added in float32 and rounded once. The largest such bound over all places; other algorithms than direct sums
-    (Winograd's, Fourier's) and TF32 have other bounds.
-    """
-    parameters = {name: p.detach().double().abs() for name, p in conv.named_parameters()}
-    magnitude = torch.func.functional_call(conv, parameters, x.double().abs()).max().item()
-    weight = next(p for p in parameters.values() if p.ndim == 4)
-    n = weight[0].numel() + 1
-    u = torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps / 2
-    return 2 * magnitude * (n * u / (1 - n * u) + torch.finfo(x.dtype).eps / 2)
+
+_MAGNITUDES = {SplitGConv2D: _of_convolution, GBatchNorm: _of_normalization, _OnTheGroup: _of_pooling}

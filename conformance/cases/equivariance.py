@@ -12,6 +12,7 @@ from conformance.checks import BITWISE, assert_identical
 from conformance.data import integer_data
 from conformance.network import border_reach, total_stride
 from conformance.sizes import layer_subjects, network_subjects, subjects
+from groupy.gconv.equivariance.laws import elements_of
 from groupy.gconv.reference import left_translate
 
 
@@ -25,18 +26,12 @@ def cases():
 
 def cases_of(subject):
     """One case for each element of the stabilizer."""
-    for h in subject.group:
-        yield Case(f"equivariance.{_word(h)}", subject.name, BITWISE, partial(under_element, subject=subject, h=h))
+    for word, element in elements_of(subject.group).items():
+        run = partial(under_element, subject=subject, word=word, h=element.garray)
+        yield Case(f"equivariance.{word}", subject.name, BITWISE, run)
 
 
-def _word(h):
-    """An element as a word in the generators: e, r, r2, r3, m, mr, ..."""
-    *mirrored, r = (int(n) for n in h.reparameterize("int").data)
-    turns = ("", "r", "r2", "r3")[r]
-    return ("m" if any(mirrored) else "") + turns or "e"
-
-
-def under_element(backend, subject, h):
+def under_element(backend, subject, word, h):
     """The output of the moved input is the moved output."""
     data = integer_data(subject)
     model = backend.build(subject.network, data.parameters, np.dtype(subject.dtype))
@@ -44,9 +39,7 @@ def under_element(backend, subject, h):
     moved_x = np.ascontiguousarray(left_translate(data.x, subject.group, h))
     y_of_moved = backend.forward(model, moved_x, subject.training)
     due = left_translate(y, subject.group, h)
-    return assert_identical(
-        y_of_moved, due, f"output for the input moved by {_word(h)}, against the output moved by it"
-    )
+    return assert_identical(y_of_moved, due, f"output for the input moved by {word}, against the output moved by it")
 
 
 def under_translation(backend, subject):
