@@ -107,3 +107,20 @@ def test_a_block_whose_last_convolution_is_zero_is_its_shortcut(rng):
     nn.init.zeros_(block.conv2.weight)
     nn.init.zeros_(block.conv2.bias)
     assert torch.equal(block(x), x)
+
+
+@every_block
+@pytest.mark.parametrize("training", [True, False])
+def test_blocks_have_gradients_of_gradients(conv, training, rng):
+    block = GResidualBlock(conv, 1, 2, stride=2).double().train(training)
+    S = conv.spec.output_stabilizer_size
+    x = torch.from_numpy(rng.standard_normal((2, 1, S, 3, 3))).requires_grad_()
+    parameters = {name: p.detach().clone().requires_grad_() for name, p in block.named_parameters()}
+
+    def function(x, *values):
+        statistics = {name: buffer.clone() for name, buffer in block.named_buffers()}
+        return torch.func.functional_call(block, {**dict(zip(parameters, values)), **statistics}, (x,))
+
+    inputs = (x, *parameters.values())
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)

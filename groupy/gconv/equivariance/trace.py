@@ -5,6 +5,7 @@ a layer or function to a Tracer, before and after. Only calls that take somethin
 network's input are kept.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -90,24 +91,24 @@ class _Slot:
     index: int
 
 
-class Tensors:
+class Tensors(ABC):
     """The tensors of a framework."""
 
+    @abstractmethod
     def is_tensor(self, thing):
         """Whether it is one."""
-        raise NotImplementedError
 
     def identity(self, tensor):
         """The object by whose identity a tensor is known."""
         return tensor
 
+    @abstractmethod
     def to_array(self, tensor):
         """A copy as a NumPy array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_tensor(self, array):
         """A tensor with a copy of the array's values."""
-        raise NotImplementedError
 
     def among(self, tree):
         """The tensors in nested tuples, lists and dicts."""
