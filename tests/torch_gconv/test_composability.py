@@ -1,6 +1,7 @@
 """What PyTorch's own machinery makes of the layers: compile, function transforms, checkpointing, autocast, meta."""
 
 import warnings
+from shutil import which
 
 import pytest
 import torch
@@ -89,6 +90,7 @@ def test_every_layer_is_traced_whole_and_equals_eager_in_every_bit(layer, option
     assert_same_bits(results(compiled, x), results(module, x))
 
 
+@pytest.mark.skipif(which("g++") is None, reason="torch.compile needs a C++ compiler, g++, on the CPU")
 @pytest.mark.parametrize("training", [True, False])
 def test_a_compiled_network_equals_eager_in_every_bit(training):
     """With code generated for this machine, by PyTorch's default backend."""
