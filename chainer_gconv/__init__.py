@@ -29,10 +29,12 @@ __all__ = sorted(_EXPORTS)
 
 
 def __getattr__(name):
-    if name not in _EXPORTS:
+    if name not in _EXPORTS and name != "models":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if find_spec("chainer") is None:
         raise ImportError(f"chainer_gconv.{name} needs Chainer: pip install 'groupy-gconv[chainer]'.")
+    if name == "models":
+        return importlib.import_module("chainer_gconv.models")
     value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
     globals()[name] = value  # the next time it is simply there
     return value

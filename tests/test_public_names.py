@@ -55,3 +55,13 @@ def test_every_layer_spec_is_a_layer_of_that_name(package, framework):
     assert set(LAYER_SPECS) == LAYERS
     for name, spec in LAYER_SPECS.items():
         assert getattr(module, name).spec is spec
+
+
+@pytest.mark.parametrize("package, framework", [("chainer_gconv", "chainer"), ("torch_gconv", "torch")])
+def test_the_model_zoo_is_there_when_it_is_asked_for(package, framework):
+    if find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    module = importlib.import_module(package)
+    assert module.models is importlib.import_module(f"{package}.models")
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'zoo'"):
+        _ = module.zoo

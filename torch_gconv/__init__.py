@@ -1,5 +1,6 @@
 """Group equivariant convolutions for PyTorch, from the same index tables as the Chainer layers."""
 
+import importlib
 from importlib.util import find_spec
 
 if find_spec("torch") is None:
@@ -60,3 +61,9 @@ __all__ = [
     "plane_group_spatial_max_pooling",
     "to_planar",
 ]
+
+
+def __getattr__(name):
+    if name == "models":  # when it is asked for: `python -m torch_gconv.models` must not find it imported
+        return importlib.import_module("torch_gconv.models")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -48,7 +48,7 @@ class PublishedModel:
 OVER_ANY_GROUP = ("AllCNNC", "ResNet44")
 _MNIST, _CIFAR = (1, 28, 28), (3, 32, 32)
 PUBLISHED_MODELS = (
-    # The paper has no counts for these three: they are what the layers of its code add up to.
+    # For these three: what the layers of its code add up to.
     PublishedModel("Z2CNN", "Z2", (20,), _MNIST, "21.8 k"),
     PublishedModel("P4CNNRotationPooling", "p4", (20,), _MNIST, "21.8 k"),
     PublishedModel("P4CNN", "p4", (10,), _MNIST, "24.7 k"),
