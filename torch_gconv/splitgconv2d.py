@@ -86,6 +86,7 @@ class SplitGConv2D(nn.Module):
         self.flat_channels = flat_channels
         self.strict = strict
         self._warned = False
+        # What the last call was checked for: in small layers the checks take as long as the convolution.
         self._window = None
         self._checked_call = None
         self._kept = KeptFilters()

@@ -11,7 +11,7 @@ from chainer.device_resident import DeviceResidentsVisitor
 
 import chainer_gconv
 from chainer_gconv import GBatchNorm, P4ConvP4, P4ConvZ2, P4MConvP4M, SplitGConv2D
-from groupy.gconv.geometry import EquivarianceWarning
+from groupy.gconv.geometry import EquivarianceError, EquivarianceWarning
 from groupy.gconv.layer_specs import LAYER_SPECS
 from groupy.gconv.make_filter_masks import make_p4m_masks_segregate_mirrors
 from groupy.gconv.make_gconv_indices import make_c4_p4_indices
@@ -454,3 +454,11 @@ def test_arguments_that_do_not_fit_are_named(make, error, message):
 def test_inputs_that_do_not_fit_are_named(x, error, message):
     with pytest.raises(error, match=message):
         P4ConvP4(3, 2)(x)
+
+
+def test_a_strict_layer_refuses_a_size_that_breaks_equivariance_each_time():
+    link = chainer_gconv.P4ConvZ2(1, 2, 3, stride=2, pad=1, strict=True)
+    for _ in range(2):
+        with pytest.raises(EquivarianceError, match="P4ConvZ2: height 8 breaks .* Nearest sizes that work: 7, 9"):
+            link(np.zeros((1, 1, 8, 8), np.float32))
+    assert link(np.zeros((1, 1, 9, 9), np.float32)).shape == (1, 2, 4, 5, 5)

@@ -9,7 +9,17 @@ from groupy.garray.D4_array import D4
 from groupy.gconv.reference import left_translate
 from torch_gconv import GBatchNorm, GGroupNorm
 
-both = pytest.mark.parametrize("norm", [GBatchNorm(4), GGroupNorm(2, 4)], ids=["batch", "group"])
+
+def trained(norm):
+    """With scales, shifts and statistics that differ between channels, so that none can stand for another."""
+    with torch.no_grad():
+        for name, tensor in norm.state_dict().items():
+            if name != "num_batches_tracked":
+                tensor.copy_(torch.arange(1, 5) / len(name))
+    return norm
+
+
+both = pytest.mark.parametrize("norm", [trained(GBatchNorm(4)), trained(GGroupNorm(2, 4))], ids=["batch", "group"])
 
 
 def feature_map(*shape, dtype=torch.float32):
