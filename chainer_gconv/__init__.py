@@ -11,20 +11,29 @@ from chainer_gconv import bridge
 
 bridge.install()
 
-# What is exported, and the module it stands in.
-_EXPORTS = {
-    "GBatchNorm": "batch_normalization",
-    "P4ConvP4": "p4_conv",
-    "P4ConvZ2": "p4_conv",
-    "P4MConvP4M": "p4m_conv",
-    "P4MConvZ2": "p4m_conv",
-    "SplitGConv2D": "splitgconv2d",
-    "TransformGFilter": "transform_filter",
-    "check_equivariance": "equivariance_check",
-    "coset_max_pooling": "pooling",
-    "coset_mean_pooling": "pooling",
-    "plane_group_spatial_max_pooling": "pooling",
+# What is exported, by the module that it stands in.
+_MODULES = {
+    "C4h_conv": ("C4HConvC4H", "C4HConvZ3"),
+    "D4h_conv": ("D4HConvD4H", "D4HConvZ3"),
+    "O_conv": ("OConvO", "OConvZ3"),
+    "Oh_conv": ("OHConvOH", "OHConvZ3"),
+    "batch_normalization": ("GBatchNorm",),
+    "equivariance_check": ("check_equivariance",),
+    "layers": ("layer_of",),
+    "p2_conv": ("P2ConvP2", "P2ConvZ2"),
+    "p2mm_conv": ("P2MMConvP2MM", "P2MMConvZ2"),
+    "p4_conv": ("P4ConvP4", "P4ConvZ2"),
+    "p4m_conv": ("P4MConvP4M", "P4MConvZ2"),
+    "p6_conv": ("P6ConvP6", "P6ConvZ2"),
+    "p6m_conv": ("P6MConvP6M", "P6MConvZ2"),
+    "pm_conv": ("PMConvPM", "PMConvZ2"),
+    "pooling": ("coset_max_pooling", "coset_mean_pooling", "plane_group_spatial_max_pooling"),
+    "splitgconv2d": ("SplitGConv2D",),
+    "splitgconv3d": ("SplitGConv3D",),
+    "subgroups": ("induce", "restrict", "unrestrict"),
+    "transform_filter": ("TransformGFilter",),
 }
+_EXPORTS = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_EXPORTS)
 
 

@@ -15,10 +15,10 @@ import chainer.links as L
 import numpy as np
 from chainer.utils import type_check
 
-from chainer_gconv.splitgconv2d import SplitGConv2D
+from chainer_gconv.splitgconv import SplitGConv
 from groupy.gconv.equivariance.check import TOLERANCE, check
-from groupy.gconv.equivariance.trace import Facts, Tensors, Tracer, vary_untrained
-from groupy.gconv.geometry import EquivarianceWarning, Window, as_pair
+from groupy.gconv.equivariance.trace import Facts, Tensors, Tracer, vary_untrained, window_of, window_of_padding
+from groupy.gconv.geometry import EquivarianceWarning, Window
 
 # How links and functions refuse shapes that they cannot take.
 _REFUSALS = (type_check.InvalidType, RuntimeError, ValueError, TypeError, IndexError)
@@ -28,8 +28,11 @@ def check_equivariance(model, x, group, *, tolerance=TOLERANCE):
     """An EquivarianceReport: the error of each link under each element of the stabilizer, what breaks first, and why.
 
     model: a chainer.Link or Chain that takes x alone and returns variables, in tuples, lists or dicts if several
-    x: array or Variable, (N, C, H, W), or on a group (N, C, S, H, W); random numbers show most
-    group: 'p4', 'p4m', 'C4', 'D4', or groupy's C4 or D4
+    x: array or Variable, (N, C, H, W), or on a group (N, C, S, H, W), in three dimensions (N, C, D, H, W) or
+        (N, C, S, D, H, W); random numbers show most. On the hexagonal grid H = W is odd, and what is outside of the
+        hexagon counts as zero
+    group: a name in groupy.gconv.layer_specs.GROUPS, as 'p4', 'p6m' or 'Oh', or its stabilizer; the dimension
+        follows from it
     tolerance: errors, relative to a link's largest output, that count as rounding in float64
 
     Biases, scales and statistics whose entries are all equal, as before training, are varied in the copy:
@@ -207,32 +210,30 @@ def _is_leaf(link):
     """Whether the link is recorded as a whole: a layer of Chainer or of this package."""
     has_children = next(link.children(), None) is not None
     is_stock = type(link).__module__.startswith(("chainer.links.", f"{__package__}."))
-    return isinstance(link, SplitGConv2D) or (is_stock and not has_children)
+    return isinstance(link, SplitGConv) or (is_stock and not has_children)
 
 
 # What is known of links and functions
 
 
-def _stepping(ksize, stride, padding, dilation=1):
-    ksize, stride, padding, dilation = (as_pair("", "", value, 0) for value in (ksize, stride, padding, dilation))
-    return Window(ksize, stride, padding, padding, dilation)
+def _of_convolution_2d(node, inputs):
+    return window_of(2, inputs[1].shape[2:], (node.sy, node.sx), (node.ph, node.pw), (node.dy, node.dx))
 
 
-def _of_convolution(node, inputs):
-    return _stepping(inputs[1].shape[2:], (node.sy, node.sx), (node.ph, node.pw), (node.dy, node.dx))
+def _of_convolution_nd(node, inputs):
+    return window_of(node.ndim, inputs[1].shape[2:], node.stride, node.pad, node.dilate)
 
 
-def _of_pooling(node, inputs):
-    return _stepping((node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw))
+def _of_pooling_2d(node, inputs):
+    return window_of(2, (node.kh, node.kw), (node.sy, node.sx), (node.ph, node.pw))
 
 
 def _of_pooling_nd(node, inputs):
-    return _stepping(node.ksize, node.stride, node.pad) if node.ndim == 2 else None
+    return window_of(node.ndim, node.ksize, node.stride, node.pad)
 
 
 def _of_pad(node, inputs):
-    (top, bottom), (left, right) = np.broadcast_to(node.pad_width, (inputs[0].ndim, 2))[-2:].tolist()
-    return Window((1, 1), (1, 1), (top, left), (bottom, right))
+    return window_of_padding(*np.broadcast_to(node.pad_width, (inputs[0].ndim, 2)).T.tolist())
 
 
 _ROLES_OF_LINKS = {
@@ -245,20 +246,23 @@ _ROLES_OF_FUNCTIONS = {
     **dict.fromkeys(("Convolution2DFunction", "Deconvolution2DFunction", "ConvolutionND"), "convolution"),
     **dict.fromkeys(("LinearFunction", "MatMul", "TensorDot"), "linear"),
     **dict.fromkeys(("FixedBatchNormalization", "LayerNormalization"), "normalization"),
+    **dict.fromkeys(("MaxPooling2D", "AveragePooling2D", "MaxPoolingND", "AveragePoolingND"), "pooling"),
 }
 _WINDOWS_OF_LINKS = {
-    L.Convolution2D: lambda link: _stepping(link.W.shape[2:], link.stride, link.pad, link.dilate),
+    L.Convolution2D: lambda link: window_of(2, link.W.shape[2:], link.stride, link.pad, link.dilate),
+    L.ConvolutionND: lambda link: window_of(link.W.ndim - 2, link.W.shape[2:], link.stride, link.pad, link.dilate),
 }
 _WINDOWS_OF_FUNCTIONS = {
-    "Convolution2DFunction": _of_convolution,
-    "AveragePooling2D": _of_pooling,
+    "Convolution2DFunction": _of_convolution_2d,
+    "ConvolutionND": _of_convolution_nd,
+    "AveragePooling2D": _of_pooling_2d,
     "MaxPoolingND": _of_pooling_nd,
     "AveragePoolingND": _of_pooling_nd,
     "Pad": _of_pad,
 }
 _REARRANGING_FUNCTIONS = frozenset(
     "Reshape Transpose Rollaxis Swapaxes Moveaxis ExpandDims Squeeze BroadcastTo Tile Repeat GetItem Concat "
-    "SplitAxis Flip Depth2Space Space2Depth Im2Col SelectItem Permutate".split()
+    "SplitAxis Flip Stack Depth2Space Space2Depth Im2Col SelectItem Permutate".split()
 )
 
 
@@ -266,7 +270,8 @@ def _facts_of_link(link):
     window = getattr(link, "window", None)
     if not isinstance(window, Window):
         window = next((of(link) for kind, of in _WINDOWS_OF_LINKS.items() if isinstance(link, kind)), None)
-    return Facts(next((role for kind, role in _ROLES_OF_LINKS.items() if isinstance(link, kind)), ""), window)
+    role = next((role for kind, role in _ROLES_OF_LINKS.items() if isinstance(link, kind)), "")
+    return Facts(role, window, hexagonal=getattr(link, "hexagonal", False))
 
 
 def _facts_of_function(kind, node, inputs):

@@ -1,7 +1,7 @@
 // The filter transformation on a GPU: both directions are gathers, with one read and one write of
 // each element and no atomics, so that gradients are the same bits every time.
 //
-//   w       (O, I * C)                canonical filters, C = S_in * k * k cells for each channel pair
+//   w       (O, I * C)                canonical filters, C = S_in * k * k (* k) cells for each channel pair
 //   folded  (O * S_out, I * C)        transformed filters, the weight of the planar convolution
 //   gather, inverse  int (S_out, C)   FilterTransformation's tables: where cell c of element h is read
 //

@@ -1,7 +1,8 @@
 """CuPy raw kernels for the filter transformation: kernels.cu, compiled on first use.
 
 Each is one launch on the current stream. Both directions gather, so that nothing is accumulated
-atomically and a gradient is the same bits every time. Halves are summed in float32.
+atomically and a gradient is the same bits every time. Halves are summed in float32. In three
+dimensions (k, k, k) stands for (k, k).
 """
 
 from functools import cache, lru_cache

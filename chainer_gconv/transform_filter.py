@@ -1,7 +1,8 @@
 """The filter transformation as a Chainer function: canonical filters to folded filters, by gathering.
 
 w: (O, I, S_in, k, k) -> folded filters (O * S_out, I * S_in, k, k); float16, 32 or 64, NumPy or CuPy.
-The gradient gathers with the inverse table and sums over S_out, in a fixed order.
+In three dimensions (k, k, k) stands for (k, k). The gradient gathers with the inverse table and sums
+over S_out, in a fixed order.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 

@@ -14,6 +14,9 @@ examples:
   python -m conformance run --cases 'gradient.*/P4MConv*'      only gradients of the p4m layers
   python -m conformance run --image cat.jpg dog.png            on pictures of your own
   python -m conformance run --backends mypackage.port:MyPort   a port of your own, a subclass of conformance.Backend
+  python -m conformance run --import mygroups --cases '*P3Conv*'
+                                                               a group of your own, which mygroups.py makes known by
+                                                               groupy.gconv.layer_specs.add_group
   python -m conformance run --self-test                        planted faults, each of which must be caught
 
 exit status: 0 all passed, 1 a check failed, 2 bad use
@@ -40,7 +43,7 @@ def build_parser():
         help=f"comma-separated, of {', '.join(KNOWN)} and 'package.module:ClassName' "
         "(default: all of the former that are installed)",
     )
-    run.add_argument("--cases", metavar="GLOB", default="*", help="only cases whose id matches (default: all)")
+    _add_selection(run)
     run.add_argument(
         "--image",
         metavar="FILE",
@@ -56,8 +59,20 @@ def build_parser():
     )
     run.add_argument("--self-test", action="store_true", help="plant faults instead; each must be caught")
     listing = commands.add_parser("list", help="list the ids of the cases", description="List the ids of the cases.")
-    listing.add_argument("--cases", metavar="GLOB", default="*", help="only ids that match (default: all)")
+    _add_selection(listing)
     return parser
+
+
+def _add_selection(command):
+    command.add_argument("--cases", metavar="GLOB", default="*", help="only cases whose id matches (default: all)")
+    command.add_argument(
+        "--import",
+        dest="modules",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="import a module first, as from the current directory: one that adds groups; may be repeated",
+    )
 
 
 def main(arguments=None):

@@ -1,5 +1,6 @@
 """What the command line does: choose backends, cases and pictures, run, show, write the reports."""
 
+import importlib
 import os
 import platform
 import shlex
@@ -34,6 +35,7 @@ class BadUse(Exception):
 
 def list_cases(options):
     """Print the ids of the matching cases."""
+    _import(options.modules)
     for case in _select(options.cases, all_cases()):
         print(case.id)
     return 0
@@ -44,6 +46,7 @@ def run(options):
     missing = [package for module, package in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise BadUse(f"{', '.join(missing)} not installed: pip install 'groupy-gconv[conformance]'.")
+    _import(options.modules)
     try:
         with report_directory(options.report) as write:
             start = time.perf_counter()
@@ -79,7 +82,7 @@ def _run(options):
 
 
 def _self_test(options):
-    cases = _select(options.cases, [case for case in all_cases() if is_in_self_test(case.subject)])
+    cases = _select(options.cases, [case for case in all_cases() if is_in_self_test(case)])
     backend = load_backend("numpy")
     with progress(len(cases) + len(FAULTS)) as advance:
         results = []
@@ -90,6 +93,18 @@ def _self_test(options):
             advance(f"fault: {fault.name}")
             results.append(plant(fault, cases))
     return summarize(_header(), [_describe(backend)], results, len(results))
+
+
+def _import(modules):
+    """Import modules of the user's, which may lie in the current directory. Raises BadUse."""
+    if modules and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever a module of the user's raises, it cannot be imported
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise BadUse(f"--import {name}: the module cannot be imported ({reason}).") from error
 
 
 def _select(pattern, cases):

@@ -5,11 +5,12 @@ They are mistakes that ports of G-convolutions have made, or could.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from conformance.backends.numpy_backend import NumpyBackend, TableConvolution
+from conformance.interpreter import over
 from groupy.gconv.filter_transformation import FilterTransformation
 
 
@@ -30,7 +31,7 @@ class MissingCyclicShift(_FaultyTable):
     """Filters turn in the plane, but their stabilizer axis stays as it is."""
 
     def spoil(self, table, stabilizer):
-        table[..., 0] = np.arange(table.shape[1])[:, None, None]
+        table[..., 0] = over(np.arange(table.shape[1]), table[0, ..., 0])
         return table
 
 
@@ -39,7 +40,7 @@ class ShiftFromTheOtherSide(_FaultyTable):
 
     def spoil(self, table, stabilizer):
         if table.shape[1] > 1:
-            table[..., 0] = stabilizer.product[:, stabilizer.inverse].T[..., None, None]
+            table[..., 0] = over(stabilizer.product[:, stabilizer.inverse].T, table[..., 0])
         return table
 
 
@@ -47,22 +48,38 @@ class MirroredTap(_FaultyTable):
     """Taps are read from right to left."""
 
     def spoil(self, table, stabilizer):
-        table[..., 2] = table.shape[2] - 1 - table[..., 2]
+        table[..., -1] = table.shape[-2] - 1 - table[..., -1]
         return table
 
 
 class TransposedTable(_FaultyTable):
-    """u and v are exchanged."""
+    """The last two axes of the kernel are exchanged."""
 
     def spoil(self, table, stabilizer):
-        return table[..., [0, 2, 1]]
+        return table[..., [*range(table.shape[-1] - 2), -1, -2]]
+
+
+class TransposedVolume(_FaultyTable):
+    """The first and the last axis of a volume are exchanged."""
+
+    def spoil(self, table, stabilizer):
+        return table[..., [0, 3, 2, 1]] if stabilizer.ndim == 3 else table
+
+
+class TurnsAboutAnotherAxis(_FaultyTable):
+    """Kernels of a volume turn about the next axis: (u, v, w) is taken for (v, w, u)."""
+
+    def spoil(self, table, stabilizer):
+        if stabilizer.ndim < 3:
+            return table
+        return table.transpose(0, 1, 4, 2, 3, 5)[..., [0, 2, 3, 1]]
 
 
 class OffByOneTap(_FaultyTable):
     """Every tap is read from its neighbour."""
 
     def spoil(self, table, stabilizer):
-        return np.roll(table, 1, axis=3)
+        return np.roll(table, 1, axis=-2)
 
 
 class EvenKernelOffCentre(_FaultyTable):
@@ -91,7 +108,7 @@ class GradientByForwardTable(TableConvolution):
         O, S_out, I = operation.out_channels, transformation.output_stabilizer_size, operation.in_channels
         cells = gradient.reshape(O, S_out, I, transformation.n_cells)
         landed = np.take_along_axis(cells, np.broadcast_to(transformation.gather[None, :, None], cells.shape), axis=-1)
-        return landed.sum(axis=1).reshape(O, I, transformation.input_stabilizer_size, *gradient.shape[2:])
+        return landed.sum(axis=1).reshape(O, I, transformation.input_stabilizer_size, *operation.kernel)
 
 
 class DoubledWeightGradient(TableConvolution):
@@ -105,15 +122,14 @@ class BiasPerOrientation(TableConvolution):
     """Each element of the stabilizer has a bias of its own."""
 
     def add_bias(self, y, b):
-        return super().add_bias(y, b) + np.arange(y.shape[2], dtype=y.dtype)[:, None, None]
+        return super().add_bias(y, b) + over(np.arange(y.shape[2], dtype=y.dtype), y[0, 0])
 
 
 class BiasGradientOfOneOrientation(TableConvolution):
     """The bias gradient forgets that the bias is shared."""
 
-    def convolution_gradients(self, operation, W, x, gy):
-        gx, gW, _ = super().convolution_gradients(operation, W, x, gy)
-        return gx, gW, gy[:, :, 0].sum(axis=(0, 2, 3))
+    def bias_gradient(self, gy):
+        return super().bias_gradient(gy[:, :, :1])
 
 
 class IgnoredMask(TableConvolution):
@@ -143,19 +159,24 @@ class RandomOrderOfSummation(TableConvolution):
     _orders = np.random.default_rng()
 
     def convolve(self, operation, W, b, x):
+        of_one_channel = super().convolve
+        biases = [b] + [None] * (x.shape[1] - 1)
         order = self._orders.permutation(x.shape[1])
-        y = sum(super(RandomOrderOfSummation, self).convolve(operation, W, None, x * self._only(x, i)) for i in order)
-        return y if b is None else self.add_bias(y, b)
-
-    def _only(self, x, channel):
-        return (np.arange(x.shape[1]) == channel).astype(x.dtype)[:, None, None, None]
+        return sum(of_one_channel(operation, W[:, [i]], biases[i], x[:, [i]]) for i in order)
 
 
 class StatisticsOfOneOrientation(TableConvolution):
     """Batch normalization takes mean and variance from the first orientation alone."""
 
-    def statistics(self, x):
-        return super().statistics(x[:, :, :1])
+    def statistics(self, points):
+        return super().statistics(points[:, :, :1])
+
+
+class StatisticsOfTheSquare(TableConvolution):
+    """Batch normalization of a hexagonal map counts the zeros outside the hexagon."""
+
+    def batch_norm(self, operation, parameters, x):
+        return super().batch_norm(replace(operation, hexagonal=False), parameters, x)
 
 
 class PoolingOverHalfTheCoset(TableConvolution):
@@ -172,6 +193,53 @@ class GradientOfTiesToTheFirst(TableConvolution):
     def coset_max_pool(self, operation, parameters, x):
         y, attained = super().coset_max_pool(operation, parameters, x)
         return y, attained & (attained.cumsum(axis=2) == 1)
+
+
+class TapsOfTheSquare(TableConvolution):
+    """Hexagonal filters keep the corners of their square."""
+
+    def taps(self, operation):
+        return None
+
+
+class OutputOfTheSquare(TableConvolution):
+    """Hexagonal feature maps are not zero outside the hexagon."""
+
+    def points(self, operation, size):
+        return None
+
+
+class WindowsOfTheSquare(TableConvolution):
+    """Hexagonal maps are pooled over square windows."""
+
+    def spatial_max_pool(self, operation, parameters, x):
+        return super().spatial_max_pool(replace(operation, hexagonal=False), parameters, x)
+
+
+class RestrictionMixesCosets(TableConvolution):
+    """Restriction deals out the elements of the group to the channels in turn."""
+
+    def cosets(self, operation):
+        n_cosets, n_elements = super().cosets(operation).shape
+        return np.arange(n_cosets * n_elements).reshape(n_elements, n_cosets).T
+
+
+class CosetsFromTheOtherSide(TableConvolution):
+    """Restriction takes left cosets r K, which the subgroup does not keep apart."""
+
+    def cosets(self, operation):
+        own, product = super().cosets(operation), operation.stabilizers[0].stabilizer.product
+        return product[own[:, :1], own[0]]
+
+
+class InductionToAnotherCoset(TableConvolution):
+    """Induction puts a map on the last coset instead of the subgroup itself. Equivariant all the same."""
+
+    def induce(self, operation, parameters, x):
+        y, saved = super().induce(operation, parameters, x)
+        own = self.cosets(operation)
+        y[:, :, own[0]], y[:, :, own[-1]] = 0, x
+        return y, saved
 
 
 @dataclass(frozen=True)
@@ -199,6 +267,8 @@ FAULTS = tuple(
         ShiftFromTheOtherSide,
         MirroredTap,
         TransposedTable,
+        TransposedVolume,
+        TurnsAboutAnotherAxis,
         OffByOneTap,
         EvenKernelOffCentre,
         StaleFilters,
@@ -210,8 +280,15 @@ FAULTS = tuple(
         PaddingAtOneEnd,
         ReducedPrecision,
         RandomOrderOfSummation,
+        TapsOfTheSquare,
+        OutputOfTheSquare,
+        WindowsOfTheSquare,
+        StatisticsOfTheSquare,
         StatisticsOfOneOrientation,
         PoolingOverHalfTheCoset,
         GradientOfTiesToTheFirst,
+        RestrictionMixesCosets,
+        CosetsFromTheOtherSide,
+        InductionToAnotherCoset,
     )
 )

@@ -6,7 +6,7 @@ Also how large an error may be, from the same definition.
 import numpy as np
 
 from conformance.interpreter import Interpreter
-from conformance.network import BatchNorm, Conv, CosetMaxPool, ReLU, SpatialMaxPool, parameters_of
+from conformance.network import BatchNorm, Conv, ReLU, parameters_of
 from groupy.gconv import reference
 
 # Probabilistic rounding error analysis (Higham & Mary, SIAM J. Sci. Comput. 41(5), 2019, theorem 3.1):
@@ -30,19 +30,28 @@ class Reference(Interpreter):
     def convolution_gradients(self, operation, W, x, gy):
         return reference.gconv_gradients(x, W, gy, operation.spec.group, operation.stride, operation.pad)
 
+    def cosets(self, operation):
+        group, subgroup = operation.stabilizers
+        members = group.garray_type(subgroup[:].reparameterize("mat").data, p="mat")
+        cosets = []
+        for r in range(group.size):
+            if not any(r in coset for coset in cosets):
+                cosets.append((members[:, None] * group[r] == group[None, :]).argmax(axis=1))
+        return np.array(cosets)
+
 
 def output_bound(operation, W, b, x, dtype):
     """How far y of one convolution in `dtype` may be from the float64 one, elementwise."""
 
-    def forward(w_, x_):
-        return reference.gconv(x_, w_, None, operation.spec.group, operation.stride, operation.pad)
+    def forward(w_, x_, b_):
+        return reference.gconv(x_, w_, b_, operation.spec.group, operation.stride, operation.pad)
 
     # A bias is one product more, b * 1. The number of terms at the border follows from ones as well.
-    biased = b is not None
-    bias_squared = np.asarray(b, np.float64)[:, None, None, None] ** 2 if biased else 0
-    one_w, one_x = np.ones_like(W), np.ones_like(x)
-    terms = forward(one_w, one_x) + biased
-    return _bound(dtype, terms, forward(W**2, one_x) + bias_squared, forward(one_w, x**2) + biased)
+    one_w, one_x, one_b, b_squared = np.ones_like(W), np.ones_like(x), None, None
+    if b is not None:
+        one_b, b_squared = np.ones_like(b), b**2
+    terms = forward(one_w, one_x, one_b)
+    return _bound(dtype, terms, forward(W**2, one_x, b_squared), forward(one_w, x**2, one_b))
 
 
 def gradient_bounds(operation, W, x, gy, dtype):
@@ -81,14 +90,15 @@ def forward_with_error(network, parameters, x, dtype):
             passed_on = model.convolve(operation, np.abs(W), None, error) if error.any() else 0
             error = passed_on + output_bound(operation, W, p.get("b"), np.abs(x) + error, dtype)
         elif isinstance(operation, BatchNorm):
+            inside, _, _ = model._saved[position][1]
             scale = np.abs(p["gamma"]) / np.sqrt(p["var"] + operation.eps)
-            scale, mean, beta = (np.abs(v)[:, None, None, None] for v in (scale, p["mean"], p["beta"]))
+            scale, mean, beta = (np.abs(v)[:, None, None] for v in (scale, p["mean"], p["beta"]))
+            before, error = error[..., inside], np.zeros_like(error)
             # At most eight roundings on the way: eps, +, sqrt, 1/, gamma *, mean, *, + (in any order of steps).
-            error = scale * error + 8 * u * (scale * (np.abs(x) + error + mean) + beta)
-        elif isinstance(operation, (SpatialMaxPool, CosetMaxPool)):
-            # |max a - max b| <= max |a - b|: the largest error in the window.
-            pool = model.spatial_max_pool if isinstance(operation, SpatialMaxPool) else model.coset_max_pool
-            error = pool(operation, p, error)[0]
+            error[..., inside] = scale * before + 8 * u * (scale * (np.abs(x[..., inside]) + before + mean) + beta)
         elif not isinstance(operation, ReLU):
-            raise TypeError(f"no error analysis for {operation}")
+            # Maps that only move values pass on their errors; a maximum at most the largest in its window,
+            # since |max a - max b| <= max |a - b|.
+            forward, _ = model._METHODS[type(operation)]
+            error, _ = getattr(model, forward)(operation, p, error)
     return y, error

@@ -41,12 +41,30 @@ def summarize(header, backends, results, known, pictures=(), stale=()):
 
 def by_property(report):
     """Rows of the summary: (property family, {backend name: Counter of outcomes}), in order of appearance."""
+    return _count(report, lambda result: result["property_name"].split(".")[0])
+
+
+def by_subject(report):
+    """The same for the layers, networks and operations, whatever the sizes that they are tried at."""
+    return _count(report, lambda result: result["subject"].split("/")[0])
+
+
+def _count(report, kind):
     rows = {}
     for result in report["results"]:
-        family = result["property_name"].split(".")[0]
-        row = rows.setdefault(family, {backend["name"]: Counter() for backend in report["backends"]})
+        row = rows.setdefault(kind(result), {backend["name"]: Counter() for backend in report["backends"]})
         row[result["backend"]][result["outcome"]] += 1
     return list(rows.items())
+
+
+def _set_aside(report):
+    """Expected failures and declined checks that give the same reason: (backend, outcome, message, ids)."""
+    groups = {}
+    for result in report["results"]:
+        if result["outcome"] in (EXPECTED_FAILURE, DECLINED):
+            key = result["backend"], result["outcome"], result["message"]
+            groups.setdefault(key, []).append(result["id"])
+    return [(*key, ids) for key, ids in groups.items()]
 
 
 def to_json(report):
@@ -116,9 +134,10 @@ def to_html(report):
     failures = [r for r in report["results"] if r["outcome"] in (FAILED, UNEXPECTED_PASS)]
     return environment.get_template("report.html").render(
         report=report,
-        rows=by_property(report),
+        properties=by_property(report),
+        subjects=by_subject(report),
         failures=failures,
-        set_aside=[r for r in report["results"] if r["outcome"] in (EXPECTED_FAILURE, DECLINED)],
+        set_aside=_set_aside(report),
         faults=[r for r in report["results"] if r["property_name"] == "planted-fault"],
     )
 

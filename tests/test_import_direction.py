@@ -16,8 +16,10 @@ FORBIDDEN = {
     "torch_gconv": {"chainer", "cupy", "chainer_gconv", "conformance"},
     "conformance": FRAMEWORKS,
 }
-# Inside groupy a room may use those before it.
-ROOMS = ["garray", "gfunc", "gconv"]
+# What parts of groupy use when they are asked to, and importing it does not need.
+OPTIONAL = {"matplotlib", "scipy", "PIL", "sklearn", "rich", "jinja2"}
+# Inside groupy a room may use those before it; its own modules come last.
+ROOMS = ["garray", "gfunc", "gconv", "hexagonal"]
 BACKENDS = {"chainer_backend.py", "torch_backend.py"}
 
 
@@ -45,12 +47,20 @@ def test_no_import_points_the_wrong_way(path):
         assert not {".".join(module.split(".")[:2]) for module in imported} & later
 
 
+def top_level_imports(path):
+    top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "names")]
+    modules = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    return modules | {node.module for node in top if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "groupy").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_groupy_imports_optional_packages_inside_functions_alone(path):
+    assert not {module.split(".")[0] for module in top_level_imports(path)} & OPTIONAL
+
+
 @pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_a_backend_imports_its_framework_inside_functions_alone(name):
-    tree = ast.parse((ROOT / "conformance" / "backends" / name).read_text(encoding="utf-8"))
-    top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    modules = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {node.module for node in top if isinstance(node, ast.ImportFrom)}
+    modules = top_level_imports(ROOT / "conformance" / "backends" / name)
     assert not {module.split(".")[0] for module in modules} & FRAMEWORKS
 
 
@@ -82,11 +92,15 @@ def test_each_package_imports_with_the_others_blocked(package, needs):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("package", ["groupy", "groupy.garray", "groupy.gfunc", "groupy.gconv.layer_specs"])
+GROUPY = ["groupy", "groupy.garray", "groupy.gfunc", "groupy.gconv.layer_specs", "groupy.gconv.subgroups"]
+GROUPY += ["groupy.gconv.reference", "groupy.gconv.table_costs", "groupy.hexagonal"]
+
+
+@pytest.mark.parametrize("package", GROUPY)
 def test_groupy_imports_no_third_party_package_but_numpy(package):
     result = run_blocked(set(), f"import {package}\nprint(sorted({{name.split('.')[0] for name in sys.modules}}))")
     assert result.returncode == 0, result.stderr
-    others = FRAMEWORKS | {"conformance", "matplotlib", "scipy", "PIL", "sklearn", "rich", "jinja2"}
+    others = FRAMEWORKS | {"conformance"} | OPTIONAL
     assert not set(ast.literal_eval(result.stdout)) & others
 
 

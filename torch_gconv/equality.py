@@ -12,7 +12,7 @@ import torch
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.feature_maps import with_stabilizer_axis
 from torch_gconv.pooling import _OnTheGroup
-from torch_gconv.splitgconv2d import SplitGConv2D
+from torch_gconv.splitgconv import SplitGConv
 
 
 def equality_report(model, planar, *inputs, **keywords):
@@ -170,13 +170,14 @@ def _rounding_bound(module, twin, *args):
 
 def _of_convolution(layer, twin, x):
     parameters = {name: p.detach().double().abs() for name, p in twin.named_parameters()}
-    weight = next(p for p in parameters.values() if p.ndim == 4)
+    weight = next(p for p in parameters.values() if p.ndim > 1)
     return torch.func.functional_call(twin, parameters, x.double().abs()), weight[0].numel() + 1  # the bias counts
 
 
 def _of_normalization(norm, twin, x):
     """In evaluation at most eight roundings: eps, +, root, inverse, weight, mean, product, +, in any order of steps."""
-    largest = with_stabilizer_axis("GBatchNorm", x, norm.num_features).double().abs().amax(dim=(0, 2, 3, 4))
+    on_group = with_stabilizer_axis("GBatchNorm", x, norm.num_features)
+    largest = on_group.double().abs().transpose(0, 1).flatten(1).amax(1)
     if not norm.track_running_stats:
         return largest.new_zeros(1), 1  # both take the statistics of x as PyTorch does: no difference is explained
     scale, shift = (1.0, 0.0) if norm.weight is None else (norm.weight.double().abs(), norm.bias.double().abs())
@@ -190,4 +191,4 @@ def _of_pooling(pool, twin, x):
     return pooled, x.numel() // max(pooled.numel(), 1) + 2
 
 
-_MAGNITUDES = {SplitGConv2D: _of_convolution, GBatchNorm: _of_normalization, _OnTheGroup: _of_pooling}
+_MAGNITUDES = {SplitGConv: _of_convolution, GBatchNorm: _of_normalization, _OnTheGroup: _of_pooling}

@@ -14,13 +14,17 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.padding import _CircularPadNd, _ConstantPadNd, _ReflectionPadNd, _ReplicationPadNd
+from torch.nn.modules.pooling import _AvgPoolNd, _LPPoolNd, _MaxPoolNd
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from groupy.gconv.equivariance.check import TOLERANCE, check
-from groupy.gconv.equivariance.trace import Facts, Tensors, Tracer, vary_untrained
-from groupy.gconv.geometry import EquivarianceWarning, Window, padding_of
-from torch_gconv.splitgconv2d import SplitGConv2D
+from groupy.gconv.equivariance.trace import Facts, Tensors, Tracer, vary_untrained, window_of, window_of_padding
+from groupy.gconv.geometry import EquivarianceWarning, Window
+from torch_gconv.pooling import GAvgPool2d, GAvgPool3d, GMaxPool2d, GMaxPool3d
+from torch_gconv.splitgconv import SplitGConv
+from torch_gconv.subgroups import Induce, Restrict, Unrestrict
 
 # How modules and functions refuse shapes that they cannot take.
 _REFUSALS = (RuntimeError, ValueError, TypeError, IndexError)
@@ -30,8 +34,10 @@ def check_equivariance(model, x, group, *, tolerance=TOLERANCE):
     """An EquivarianceReport: the error of each layer under each element of the stabilizer, what breaks first, and why.
 
     model: a torch.nn.Module that takes x alone and returns tensors, in tuples, lists or dicts if several
-    x: (N, C, H, W), or on a group (N, C, S, H, W); random numbers show most
-    group: 'p4', 'p4m', 'C4', 'D4', or groupy's C4 or D4
+    x: (N, C, H, W), or on a group (N, C, S, H, W), in three dimensions (N, C, D, H, W) or (N, C, S, D, H, W); random
+        numbers show most. On the hexagonal grid H = W is odd, and what is outside of the hexagon counts as zero
+    group: a name in groupy.gconv.layer_specs.GROUPS, as 'p4', 'p6m' or 'Oh', or its stabilizer; the dimension
+        follows from it
     tolerance: errors, relative to a layer's largest output, that count as rounding in float64
 
     Biases, scales and running statistics whose entries are all equal, as before training, are varied in
@@ -149,7 +155,7 @@ def _is_leaf(module):
     """Whether the module is recorded as a whole: a layer of torch.nn or of this package."""
     children = [name for name, _ in module.named_children() if name != "parametrizations"]
     is_stock = type(module).__module__.startswith(("torch.nn.", f"{__package__}."))
-    return isinstance(module, SplitGConv2D) or (is_stock and not children)
+    return isinstance(module, SplitGConv) or (is_stock and not children)
 
 
 def _word(function):
@@ -171,67 +177,73 @@ def _in_place(function):
 # What is known of modules and functions
 
 
-def _pair(value):
-    value = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    return value * 2 if len(value) == 1 else value
+def _of_sides(pad):
+    """The Window of torch.nn.functional.pad's sides: before and after, the last axis first."""
+    return window_of_padding(tuple(pad[-2::-2]), tuple(pad[::-2]))
 
 
-def _stepping(ksize, stride, padding, dilation=1):
-    ksize, stride, dilation = _pair(ksize), _pair(stride), _pair(dilation)
-    padding = padding if isinstance(padding, str) else _pair(padding)
-    return Window(ksize, stride, *padding_of("", "padding", padding, ksize, stride, dilation), dilation)
+def _of_conv(ndim):
+    def of(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        return window_of(ndim, weight.shape[-ndim:], stride, padding, dilation)
+
+    return of
 
 
-def _padding(left, right, top=0, bottom=0, *_):
-    return Window((1, 1), (1, 1), (top, left), (bottom, right))
+def _of_max_pool(ndim):
+    def of(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        return window_of(ndim, kernel_size, stride or kernel_size, padding, dilation)
+
+    return of
 
 
-def _of_conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    return _stepping(weight.shape[-2:], stride, padding, dilation)
+def _of_avg_pool(ndim):
+    def of(input, kernel_size, stride=None, padding=0, *_, **__):
+        return window_of(ndim, kernel_size, stride or kernel_size, padding)
+
+    return of
 
 
-def _of_max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    return _stepping(kernel_size, stride or kernel_size, padding, dilation)
-
-
-def _of_avg_pool2d(input, kernel_size, stride=None, padding=0, *_, **__):
-    return _stepping(kernel_size, stride or kernel_size, padding)
-
-
-def _of_pad(input, pad, *_, **__):
-    return _padding(*pad)
-
-
-_ROLES_OF_MODULES = {
+_ROLES_OF_MODULES: dict = {
     _ConvNd: "convolution",
     nn.Linear: "linear",
     nn.Bilinear: "linear",
     _NormBase: "normalization",
     nn.GroupNorm: "normalization",
     nn.LayerNorm: "normalization",
+    **dict.fromkeys((_MaxPoolNd, _AvgPoolNd, _LPPoolNd), "pooling"),
+    **dict.fromkeys((GMaxPool2d, GMaxPool3d, GAvgPool2d, GAvgPool3d), "pooling"),
 }
 _ROLES_OF_FUNCTIONS = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d"), "convolution"),
     **dict.fromkeys(("linear", "bilinear", "matmul", "rmatmul", "mm", "bmm", "einsum", "tensordot"), "linear"),
     **dict.fromkeys(("batch_norm", "group_norm", "layer_norm", "instance_norm"), "normalization"),
+    **{f"{kind}_pool{ndim}d": "pooling" for kind in ("max", "avg", "lp") for ndim in (2, 3)},
+    **{f"max_pool{ndim}d_with_indices": "pooling" for ndim in (2, 3)},
 }
-_WINDOWS_OF_MODULES = {
-    nn.Conv2d: lambda m: _stepping(m.kernel_size, m.stride, m.padding, m.dilation),
-    nn.MaxPool2d: lambda m: _stepping(m.kernel_size, m.stride, m.padding, m.dilation),
-    nn.AvgPool2d: lambda m: _stepping(m.kernel_size, m.stride, m.padding),
-    nn.LPPool2d: lambda m: _stepping(m.kernel_size, m.stride or m.kernel_size, 0),
+_WINDOWS_OF_MODULES: dict = {
+    nn.Conv2d: lambda m: window_of(2, m.kernel_size, m.stride, m.padding, m.dilation),
+    nn.Conv3d: lambda m: window_of(3, m.kernel_size, m.stride, m.padding, m.dilation),
+    nn.MaxPool2d: lambda m: window_of(2, m.kernel_size, m.stride, m.padding, m.dilation),
+    nn.MaxPool3d: lambda m: window_of(3, m.kernel_size, m.stride, m.padding, m.dilation),
+    nn.AvgPool2d: lambda m: window_of(2, m.kernel_size, m.stride, m.padding),
+    nn.AvgPool3d: lambda m: window_of(3, m.kernel_size, m.stride, m.padding),
+    nn.LPPool2d: lambda m: window_of(2, m.kernel_size, m.stride or m.kernel_size),
+    nn.LPPool3d: lambda m: window_of(3, m.kernel_size, m.stride or m.kernel_size),
     **dict.fromkeys(
-        (nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d), lambda m: _padding(*m.padding)
+        (_ConstantPadNd, _ReflectionPadNd, _ReplicationPadNd, _CircularPadNd), lambda m: _of_sides(m.padding)
     ),
 }
 _WINDOWS_OF_FUNCTIONS = {
-    "conv2d": _of_conv2d,
-    "max_pool2d": _of_max_pool2d,
-    "max_pool2d_with_indices": _of_max_pool2d,
-    "avg_pool2d": _of_avg_pool2d,
-    "pad": _of_pad,
+    **{f"conv{ndim}d": _of_conv(ndim) for ndim in (2, 3)},
+    **{f"max_pool{ndim}d": _of_max_pool(ndim) for ndim in (2, 3)},
+    **{f"max_pool{ndim}d_with_indices": _of_max_pool(ndim) for ndim in (2, 3)},
+    **{f"avg_pool{ndim}d": _of_avg_pool(ndim) for ndim in (2, 3)},
+    "pad": lambda input, pad, *_, **__: _of_sides(pad),
 }
-_REARRANGING_MODULES = (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.Unfold)
+_REARRANGING_MODULES = (
+    *(nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.Unfold),
+    *(Restrict, Unrestrict, Induce),
+)
 _REARRANGING_FUNCTIONS = frozenset(
     "view reshape flatten ravel unflatten permute transpose movedim moveaxis swapaxes swapdims t T mT "
     "squeeze unsqueeze expand expand_as broadcast_to repeat tile repeat_interleave getitem setitem select narrow "
@@ -245,7 +257,7 @@ def _facts_of_module(module):
     if not isinstance(window, Window):
         window = next((of(module) for kind, of in _WINDOWS_OF_MODULES.items() if isinstance(module, kind)), None)
     role = next((role for kind, role in _ROLES_OF_MODULES.items() if isinstance(module, kind)), "")
-    return Facts(role, window, isinstance(module, _REARRANGING_MODULES))
+    return Facts(role, window, isinstance(module, _REARRANGING_MODULES), getattr(module, "hexagonal", False))
 
 
 def _facts_of_function(word, args, kwargs):

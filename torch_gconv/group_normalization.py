@@ -8,7 +8,7 @@ from torch_gconv.feature_maps import like, with_stabilizer_axis
 class GGroupNorm(nn.GroupNorm):
     """Group normalization over (C / num_groups, S, H, W), with one scale and shift for each channel.
 
-    x, y: (N, C, S, H, W), or folded (N, C * S, H, W); weight, bias: (C,)
+    x, y: (N, C, S, H, W), or folded (N, C * S, H, W); in space with D, H, W for H, W; weight, bias: (C,)
 
     Arguments are those of torch.nn.GroupNorm, num_channels the number of channels C. Its groups are
     groups of channels, not the symmetry. Each picture is normalized by itself, in training as in evaluation.
@@ -19,4 +19,4 @@ class GGroupNorm(nn.GroupNorm):
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H, W), folded if x is."""
         on_group = with_stabilizer_axis(type(self).__name__, x, channels=self.num_channels)
-        return like(super().forward(on_group).reshape(x.shape), x)
+        return like(super().forward(on_group), on_group).reshape(x.shape)

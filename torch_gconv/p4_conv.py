@@ -5,7 +5,7 @@ from torch_gconv.splitgconv2d import SplitGConv2D
 
 
 class P4ConvZ2(SplitGConv2D):
-    """Lifting convolution: planar feature maps in, feature maps on p4 out. Arguments: see SplitGConv2D.
+    """Lifting convolution: planar feature maps in, feature maps on p4 out. Arguments: see SplitGConv.
 
     x: (N, I, H, W), or (N, I, 1, H, W)
     weight: (O, I, 1, k, k)
@@ -16,7 +16,7 @@ class P4ConvZ2(SplitGConv2D):
 
 
 class P4ConvP4(SplitGConv2D):
-    """Group convolution: feature maps on p4 in and out. Arguments: see SplitGConv2D.
+    """Group convolution: feature maps on p4 in and out. Arguments: see SplitGConv.
 
     x: (N, I, 4, H, W), or (N, I * 4, H, W)
     weight: (O, I, 4, k, k)

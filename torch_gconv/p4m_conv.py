@@ -5,7 +5,7 @@ from torch_gconv.splitgconv2d import SplitGConv2D
 
 
 class P4MConvZ2(SplitGConv2D):
-    """Lifting convolution: planar feature maps in, feature maps on p4m out. Arguments: see SplitGConv2D.
+    """Lifting convolution: planar feature maps in, feature maps on p4m out. Arguments: see SplitGConv.
 
     x: (N, I, H, W), or (N, I, 1, H, W)
     weight: (O, I, 1, k, k)
@@ -16,7 +16,7 @@ class P4MConvZ2(SplitGConv2D):
 
 
 class P4MConvP4M(SplitGConv2D):
-    """Group convolution: feature maps on p4m in and out. Arguments: see SplitGConv2D.
+    """Group convolution: feature maps on p4m in and out. Arguments: see SplitGConv.
 
     x: (N, I, 8, H, W), or (N, I * 8, H, W)
     weight: (O, I, 8, k, k)

@@ -1,6 +1,6 @@
 """Equal models of stock torch.nn modules alone: what is deployed needs PyTorch, and not this project.
 
-A group convolution is a planar convolution by transformed filters; here they are transformed once and for all.
+A group convolution is an ordinary convolution by transformed filters; here they are transformed once and for all.
 docs/deployment.md says what becomes of each kind of layer.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
@@ -10,13 +10,16 @@ from collections import OrderedDict
 from functools import singledispatch
 
 import torch
+import torch.nn.functional as F
 from torch import fx, nn
 
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.dropout import GDropout
 from torch_gconv.group_normalization import GGroupNorm
-from torch_gconv.pooling import GAvgPool2d, GMaxPool2d, _OnTheGroup
-from torch_gconv.splitgconv2d import SplitGConv2D
+from torch_gconv.hexagonal import grid_points
+from torch_gconv.pooling import GAvgPool2d, GAvgPool3d, GMaxPool2d, GMaxPool3d, _OnTheGroup
+from torch_gconv.splitgconv import SplitGConv, padded_sides
+from torch_gconv.subgroups import _SubgroupMap
 
 
 def to_planar(model, *, trace=False):
@@ -102,14 +105,13 @@ class _Tracer(fx.Tracer):
 
 
 @planar_form.register
-def _(layer: SplitGConv2D):
-    S_in, S_out, window = layer.input_stabilizer_size, layer.output_stabilizer_size, layer.window
-    parts: OrderedDict[str, nn.Module] = OrderedDict(fold=nn.Flatten(1, -3))  # which leaves four axes as they are
+def _(layer: SplitGConv):
+    S_in, S_out, window, ndim = layer.input_stabilizer_size, layer.output_stabilizer_size, layer.window, layer.spec.ndim
+    parts: OrderedDict[str, nn.Module] = OrderedDict(fold=_fold(ndim))
     if not window.is_centred:
-        # nn.Conv2d pads more on one side too, given padding='same', but warns of the copy that this takes.
-        sides = (window.before[1], window.after[1], window.before[0], window.after[0])
-        parts["pad"] = _PADS[layer.padding_mode](sides)
-    parts["conv"] = conv = nn.Conv2d(
+        # nn.Conv2d and nn.Conv3d pad more on one side too, given padding='same', but warn of the copy that this takes.
+        parts["pad"] = _PADS[ndim][layer.padding_mode](padded_sides(window))
+    parts["conv"] = conv = _CONVOLUTIONS[ndim](
         layer.in_channels * S_in,
         layer.out_channels * S_out,
         layer.kernel_size,
@@ -122,21 +124,39 @@ def _(layer: SplitGConv2D):
         device="meta",  # where nothing is drawn: the parameters follow
     )
     conv.weight, conv.bias = _parameter(layer.folded_filters()), _parameter(layer.folded_bias())
+    if layer.masks_output:
+        parts["mask"] = _Masked(layer)
     if not layer.flat_channels:
         parts["unfold"] = nn.Unflatten(1, (layer.out_channels, S_out))
     return nn.Sequential(parts)
 
 
-_PADS = {
-    "zeros": nn.ZeroPad2d,
-    "circular": nn.CircularPad2d,
-    "reflect": nn.ReflectionPad2d,
-    "replicate": nn.ReplicationPad2d,
+_CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
+
+_PADS: dict = {
+    2: {
+        "zeros": nn.ZeroPad2d,
+        "circular": nn.CircularPad2d,
+        "reflect": nn.ReflectionPad2d,
+        "replicate": nn.ReplicationPad2d,
+    },
+    3: {
+        "zeros": nn.ZeroPad3d,
+        "circular": nn.CircularPad3d,
+        "reflect": nn.ReflectionPad3d,
+        "replicate": nn.ReplicationPad3d,
+    },
 }
 
 
 @planar_form.register
 def _(layer: GBatchNorm):
+    if layer.hexagonal:
+        if layer.takes_statistics:
+            raise ValueError(
+                "GBatchNorm of hexagonal maps has a planar form in evaluation alone; call model.eval() first."
+            )
+        return _NormalizedHexagon(layer)
     C = layer.num_features
     norm = nn.BatchNorm2d(C, layer.eps, layer.momentum, layer.affine, layer.track_running_stats, device="meta")
     for name, buffer in layer.named_buffers(recurse=False):
@@ -152,35 +172,65 @@ def _(layer: GGroupNorm):
 
 @planar_form.register
 def _(layer: GMaxPool2d):
-    return _Pooled(nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+    if layer.hexagonal:
+        return _Pooled(layer._pool_hexagons, layer.ndim)
+    return _Pooled(nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding, layer.dilation), layer.ndim)
+
+
+@planar_form.register
+def _(layer: GMaxPool3d):
+    return _Pooled(nn.MaxPool3d(layer.kernel_size, layer.stride, layer.padding, layer.dilation), layer.ndim)
 
 
 @planar_form.register
 def _(layer: GAvgPool2d):
     options = {"count_include_pad": layer.count_include_pad}
-    return _Pooled(nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, **options))
+    return _Pooled(nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, **options), layer.ndim)
+
+
+@planar_form.register
+def _(layer: GAvgPool3d):
+    options = {"count_include_pad": layer.count_include_pad}
+    return _Pooled(nn.AvgPool3d(layer.kernel_size, layer.stride, layer.padding, **options), layer.ndim)
 
 
 @planar_form.register
 def _(layer: _OnTheGroup):
     reduced = _Reduced(layer._pool)
-    return reduced if layer.stabilizer_size is None else nn.Sequential(*_unfolded(layer.stabilizer_size), reduced)
+    return reduced if layer.stabilizer_size is None else nn.Sequential(*_unfolded(layer), reduced)
 
 
 @planar_form.register
 def _(layer: GDropout):
     fibers: nn.Module
     if not layer.per_channel:
-        fibers = nn.Flatten(1, -3)
+        fibers = _fold(layer.ndim)
     elif layer.stabilizer_size is None:
         fibers = nn.Flatten(0, 1)
     else:
-        fibers = nn.Sequential(*_unfolded(layer.stabilizer_size), nn.Flatten(0, 1))
+        fibers = nn.Sequential(*_unfolded(layer), nn.Flatten(0, 1))
     return _Dropped(fibers, nn.Dropout1d(layer.p))
 
 
+@planar_form.register
+def _(layer: _SubgroupMap):
+    return _Rearranged(layer)
+
+
+class _Masked(nn.Module):
+    """A layer's output times its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.rows = layer._oblique_rows
+        self.register_buffer("mask", layer.output_mask if torch.is_tensor(layer.output_mask) else None)
+
+    def forward(self, y):
+        return y * (grid_points(y, self.rows) if self.mask is None else self.mask)
+
+
 class _Normalized(nn.Module):
-    """A normalization of (N, C, S * H, W), for (N, C, S, H, W) or (N, C * S, H, W), with the parameters of `layer`."""
+    """A normalization of (N, C, pixels, W), for (N, C, S, ..., W) or (N, C * S, ..., W), with `layer`'s parameters."""
 
     def __init__(self, norm, channels, layer):
         super().__init__()
@@ -191,19 +241,35 @@ class _Normalized(nn.Module):
         return self.norm(x.reshape(x.shape[0], self.channels, -1, x.shape[-1])).reshape(x.shape)
 
 
-class _Pooled(nn.Module):
-    """Planar pooling, for (N, C, S, H, W) or (N, C * S, H, W)."""
+class _NormalizedHexagon(nn.Module):
+    """GBatchNorm of hexagonal maps, by the statistics that `layer` has, in training too."""
 
-    def __init__(self, pool):
+    def __init__(self, layer):
         super().__init__()
-        self.pool = pool
+        self.channels, self.eps = layer.num_features, layer.eps
+        self.weight, self.bias = _parameter(layer.weight), _parameter(layer.bias)
+        self.register_buffer("running_mean", layer.running_mean)
+        self.register_buffer("running_var", layer.running_var)
 
     def forward(self, x):
-        return self.pool(x.flatten(1, -3)).unflatten(1, x.shape[1:-2])
+        rows, statistics = x.reshape(x.shape[0], self.channels, -1, x.shape[-1]), (self.running_mean, self.running_var)
+        y = F.batch_norm(rows, *statistics, self.weight, self.bias, eps=self.eps)
+        return y.reshape(x.shape) * grid_points(x)
+
+
+class _Pooled(nn.Module):
+    """Pooling over pixels of (N, C * S, ...), for maps with a stabilizer axis too."""
+
+    def __init__(self, pool, ndim):
+        super().__init__()
+        self.pool, self.ndim = pool, ndim
+
+    def forward(self, x):
+        return self.pool(x.flatten(1, -1 - self.ndim)).unflatten(1, x.shape[1 : -self.ndim])
 
 
 class _Reduced(nn.Module):
-    """A function of (N, C, S, H, W)."""
+    """A function of maps with a stabilizer axis."""
 
     def __init__(self, reduce):
         super().__init__()
@@ -213,21 +279,38 @@ class _Reduced(nn.Module):
         return self.reduce(x)
 
 
+class _Rearranged(nn.Module):
+    """A map between a group and a subgroup, its index table a buffer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.plan, self.rearrange = layer.plan, layer._rearrange
+        self.register_buffer("positions", torch.tensor(self.plan.positions))
+
+    def forward(self, x):
+        return self.rearrange(x, self.plan, self.positions)
+
+
 class _Dropped(nn.Module):
-    """Dropout of whole fibers: `fibers` makes x (B, fiber, H, W), and what torch.nn.Dropout1d drops is a row."""
+    """Dropout of whole fibers: `fibers` makes x (B, fiber, ...), and what torch.nn.Dropout1d drops is a row."""
 
     def __init__(self, fibers, dropout):
         super().__init__()
         self.fibers, self.dropout = fibers, dropout
 
     def forward(self, x):
-        rows = self.fibers(x).flatten(2).transpose(1, 2)  # (B, H * W, fiber)
+        rows = self.fibers(x).flatten(2).transpose(1, 2)  # (B, pixels, fiber)
         return self.dropout(rows).transpose(1, 2).reshape(x.shape)
 
 
-def _unfolded(stabilizer_size):
-    """Modules that make (N, C, S, H, W) of itself or of (N, C * S, H, W)."""
-    return nn.Flatten(1, -3), nn.Unflatten(1, (-1, stabilizer_size))
+def _fold(ndim):
+    """A module that makes (N, C * S, ...) of itself or of (N, C, S, ...), on a grid of ndim axes."""
+    return nn.Flatten(1, -1 - ndim)
+
+
+def _unfolded(layer):
+    """Modules that make (N, C, S, ...) of itself or of (N, C * S, ...)."""
+    return _fold(layer.ndim), nn.Unflatten(1, (-1, layer.stabilizer_size))
 
 
 def _parameter(tensor):

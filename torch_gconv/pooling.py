@@ -1,11 +1,17 @@
-"""Pooling of feature maps on a group (N, C, S, H, W): over pixels, over the stabilizer (coset pooling), over both."""
+"""Pooling of feature maps on a group: over pixels, over the stabilizer (coset pooling), over both.
+
+Maps are (N, C, S, H, W), or in space (N, C, S, D, H, W).
+"""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from groupy.garray.stabilizers import C6
 from groupy.gconv import geometry
+from groupy.gconv.make_gconv_indices import kernel_shape
 from torch_gconv.feature_maps import with_stabilizer_axis
+from torch_gconv.hexagonal import grid_points, hexagonal_taps, hexagonal_windows
 
 
 def plane_group_spatial_max_pooling(x, ksize, stride=None, pad=0):
@@ -45,44 +51,88 @@ def coset_l2_pooling(x):
 
 
 class _SpatialPool(nn.Module):
-    """Planar pooling of each channel and stabilizer element; a subclass has `_pool(x)` on (N, C * S, H, W)."""
+    """Pooling over pixels, each channel and stabilizer element alike, on a grid of `ndim` axes.
 
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, strict=False):
+    A subclass has `_pool(x)` of folded maps (N, C * S, H, W), and `_pool_hexagons(x)` if it takes hexagonal ones.
+    """
+
+    ndim: int
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, strict=False, hexagonal=False):
         super().__init__()
         self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
-        self.dilation, self.strict, self._warned = dilation, strict, False
-        self.window  # noqa: B018 - refuses what does not fit
+        self.dilation, self.strict, self.hexagonal, self._warned = dilation, strict, hexagonal, False
+        window = self.window  # refuses what does not fit
+        if hexagonal:
+            kernel_shape(window.ksize, C6, f"{type(self).__name__}: hexagonal kernel_size")
+            self._taps = hexagonal_taps(window.ksize)
 
     @property
     def window(self):
         """How the window steps over the grid, a groupy.gconv.geometry.Window."""
-        layer, padding = type(self).__name__, geometry.as_pair(type(self).__name__, "padding", self.padding, minimum=0)
-        names = ("kernel_size", "stride", "dilation")
-        ksize, stride, dilation = (geometry.as_pair(layer, name, getattr(self, name), minimum=1) for name in names)
+        names = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}  # and the least that each may be
+        ksize, stride, padding, dilation = (
+            geometry.as_sides(type(self).__name__, name, getattr(self, name), self.ndim, minimum)
+            for name, minimum in names.items()
+        )
         return geometry.Window(ksize, stride, padding, padding, dilation)
 
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H', W'); a folded map (N, C * S, H, W) stays folded."""
         if self.strict or not torch.compiler.is_compiling():
-            layer, window, size = type(self).__name__, self.window, x.shape[-2:]
+            layer, window, size = type(self).__name__, self.window, x.shape[-self.ndim :]
             window.check_size(layer, size)
-            geometry.announce_break(self, window.equivariance_break(layer, size), stacklevel=4)
-        return self._pool(x.flatten(1, -3)).unflatten(1, x.shape[1:-2])
+            reason = window.equivariance_break(layer, size, C6 if self.hexagonal else None)
+            geometry.announce_break(self, reason, stacklevel=4)
+        pool = self._pool_hexagons if self.hexagonal else self._pool
+        return pool(x.flatten(1, -1 - self.ndim)).unflatten(1, x.shape[1 : -self.ndim])
 
     def extra_repr(self):
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}" + (
-            f", dilation={self.dilation}" if self.dilation != 1 else ""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+            + (f", dilation={self.dilation}" if self.dilation != 1 else "")
+            + (", hexagonal=True" if self.hexagonal else "")
         )
 
 
 class GMaxPool2d(_SpatialPool):
     """Max pooling over pixels, (N, C, S, H, W) -> (N, C, S, H', W'); arguments as of torch.nn.MaxPool2d.
 
+    hexagonal: True for maps on the hexagonal grid: windows are the hexagons in squares of odd kernel_size, what
+        lies outside of the input's hexagon does not count, and the output is zero outside of its own
     Sizes that break equivariance: as of GAvgPool2d.
     """
 
+    ndim = 2
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, strict=False, *, hexagonal=False):
+        super().__init__(kernel_size, stride, padding, dilation, strict, hexagonal)
+
     def _pool(self, x):
         return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def _pool_hexagons(self, x):
+        windows = hexagonal_windows(_only_points(x), self.window, self._taps, outside=-torch.inf)
+        # As elsewhere in max pooling, of equal values the first has the gradient; amax would share it.
+        y = F.max_pool2d(windows.movedim(0, 2).flatten(3), (len(self._taps), 1)).view(windows.shape[1:])
+        points = grid_points(x).to(torch.uint8)
+        seen = hexagonal_windows(points, self.window, self._taps, outside=0).amax(0).bool()  # the others hold -inf
+        return torch.where(grid_points(y) & seen, y, 0)
+
+
+class GMaxPool3d(_SpatialPool):
+    """Max pooling over voxels, (N, C, S, D, H, W) -> (N, C, S, D', H', W'); arguments as of torch.nn.MaxPool3d.
+
+    Sizes that break equivariance: as of GAvgPool2d.
+    """
+
+    ndim = 3
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, strict=False):
+        super().__init__(kernel_size, stride, padding, dilation, strict)
+
+    def _pool(self, x):
+        return F.max_pool3d(x, self.kernel_size, self.stride, self.padding, self.dilation)
 
 
 class GAvgPool2d(_SpatialPool):
@@ -93,6 +143,8 @@ class GAvgPool2d(_SpatialPool):
     work are named. There is no ceil_mode: where equivariance holds it would change nothing.
     """
 
+    ndim = 2
+
     def __init__(self, kernel_size, stride=None, padding=0, count_include_pad=True, strict=False):
         super().__init__(kernel_size, stride, padding, strict=strict)
         self.count_include_pad = count_include_pad
@@ -101,22 +153,38 @@ class GAvgPool2d(_SpatialPool):
         return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding, count_include_pad=self.count_include_pad)
 
 
+class GAvgPool3d(_SpatialPool):
+    """The mean over windows of voxels, (N, C, S, D, H, W) -> (N, C, S, D', H', W'); arguments as of GAvgPool2d."""
+
+    ndim = 3
+
+    def __init__(self, kernel_size, stride=None, padding=0, count_include_pad=True, strict=False):
+        super().__init__(kernel_size, stride, padding, strict=strict)
+        self.count_include_pad = count_include_pad
+
+    def _pool(self, x):
+        return F.avg_pool3d(x, self.kernel_size, self.stride, self.padding, count_include_pad=self.count_include_pad)
+
+
 class _OnTheGroup(nn.Module):
-    """A function of maps (N, C, S, H, W), the class attribute `_pool`, as a module.
+    """A function of maps (N, C, S, H, W) or (N, C, S, D, H, W), the class attribute `_pool`, as a module.
 
     stabilizer_size: S, needed for maps with folded channels, (N, C * S, H, W)
+    ndim: with stabilizer_size, the dimension of the grid: 3 for maps in space
     """
 
-    def __init__(self, stabilizer_size=None):
+    def __init__(self, stabilizer_size=None, ndim=2):
         super().__init__()
-        self.stabilizer_size = stabilizer_size
+        self.stabilizer_size, self.ndim = stabilizer_size, ndim
 
     def forward(self, x):
         """(N, C, S, H, W), or folded (N, C * S, H, W), -> (N, C, H, W); global pooling -> (N, C)."""
-        return self._pool(with_stabilizer_axis(type(self).__name__, x, stabilizer_size=self.stabilizer_size))
+        name = type(self).__name__
+        return self._pool(with_stabilizer_axis(name, x, stabilizer_size=self.stabilizer_size, ndim=self.ndim))
 
     def extra_repr(self):
-        return "" if self.stabilizer_size is None else f"stabilizer_size={self.stabilizer_size}"
+        given = {"stabilizer_size": (self.stabilizer_size, None), "ndim": (self.ndim, 2)}
+        return ", ".join(f"{name}={value}" for name, (value, usual) in given.items() if value != usual)
 
 
 class CosetMaxPool(_OnTheGroup):
@@ -143,17 +211,37 @@ class CosetL2Pool(_OnTheGroup):
     _pool = staticmethod(coset_l2_pooling)
 
 
-class GGlobalMaxPool(_OnTheGroup):
+class _GlobalPool(_OnTheGroup):
+    """_OnTheGroup over pixels too.
+
+    hexagonal: True for maps on the hexagonal grid, to pool over the points of the hexagon alone
+    """
+
+    def __init__(self, stabilizer_size=None, ndim=2, *, hexagonal=False):
+        super().__init__(stabilizer_size, ndim)
+        self.hexagonal = hexagonal
+
+    def extra_repr(self):
+        return ", ".join(filter(None, [super().extra_repr(), "hexagonal=True" if self.hexagonal else ""]))
+
+
+class GGlobalMaxPool(_GlobalPool):
     """The largest value over stabilizer and pixels: (N, C, S, H, W) -> (N, C), invariant; folded maps need S."""
 
-    @staticmethod
-    def _pool(x):
-        return x.amax(dim=(2, 3, 4))
+    def _pool(self, x):
+        return (_only_points(x) if self.hexagonal else x).flatten(2).amax(2)
 
 
-class GGlobalMeanPool(_OnTheGroup):
+class GGlobalMeanPool(_GlobalPool):
     """The mean over stabilizer and pixels: (N, C, S, H, W) -> (N, C), invariant; folded maps need S."""
 
-    @staticmethod
-    def _pool(x):
-        return x.mean(dim=(2, 3, 4))
+    def _pool(self, x):
+        if not self.hexagonal:
+            return x.flatten(2).mean(2)
+        points = grid_points(x)
+        return (x * points).flatten(2).sum(2) / (x.shape[2] * points.sum())
+
+
+def _only_points(x):
+    """A map on the hexagonal grid, with what no maximum counts outside of its hexagon."""
+    return torch.where(grid_points(x), x, -torch.inf)

@@ -1,7 +1,8 @@
 """The contract of a backend: one implementation of the layers under test.
 
 A backend is in essence build, forward, gradients and save/load. NumPy arrays go in and come out,
-feature maps as (N, C, S, H, W) with S = 1 on the grid, in the dtype that the model was built in.
+feature maps as (N, C, S, H, W) or (N, C, S, D, H, W), with S = 1 on the grid, in the dtype that the
+model was built in. What a backend does not implement it declines: any method may raise Declined.
 A framework is imported inside the methods of its backend, and only when the backend is used.
 """
 
@@ -44,7 +45,10 @@ class Backend(ABC):
 
     @abstractmethod
     def transformed_filters(self, model):
-        """The transformed filters of the network's first layer, (O, S_out, I, S_in, k, k)."""
+        """The transformed filters of the network's first layer, (O, S_out, I, S_in, k, ...).
+
+        On the hexagonal grid they are zero outside the hexagon.
+        """
 
     @abstractmethod
     def parameters(self, model):

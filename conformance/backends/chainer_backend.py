@@ -80,7 +80,7 @@ class ChainerBackend(SequentialBackend):
     def conv(self, op, parameters, dtype):
         import chainer_gconv
 
-        return getattr(chainer_gconv, op.layer)(
+        return chainer_gconv.layer_of(op.spec)(
             op.in_channels,
             op.out_channels,
             op.ksize,
@@ -105,6 +105,7 @@ class ChainerBackend(SequentialBackend):
             initial_beta=parameters["beta"],
             initial_avg_mean=parameters["mean"],
             initial_avg_var=parameters["var"],
+            hexagonal=op.hexagonal,
         )
 
     def relu(self, op, parameters, dtype):
@@ -115,12 +116,34 @@ class ChainerBackend(SequentialBackend):
     def spatial_max_pool(self, op, parameters, dtype):
         from chainer_gconv import plane_group_spatial_max_pooling
 
-        return partial(plane_group_spatial_max_pooling, ksize=op.ksize, stride=op.stride, cover_all=False)
+        return partial(
+            plane_group_spatial_max_pooling,
+            ksize=op.ksize,
+            stride=op.stride,
+            pad=op.pad,
+            cover_all=False,
+            hexagonal=op.hexagonal,
+        )
 
     def coset_max_pool(self, op, parameters, dtype):
         from chainer_gconv import coset_max_pooling
 
         return coset_max_pooling
+
+    def restrict(self, op, parameters, dtype):
+        from chainer_gconv import restrict
+
+        return partial(restrict, group=op.group, subgroup=op.subgroup)
+
+    def unrestrict(self, op, parameters, dtype):
+        from chainer_gconv import unrestrict
+
+        return partial(unrestrict, group=op.group, subgroup=op.subgroup)
+
+    def induce(self, op, parameters, dtype):
+        from chainer_gconv import induce
+
+        return partial(induce, group=op.group, subgroup=op.subgroup)
 
 
 class ChainerCudaBackend(ChainerBackend):

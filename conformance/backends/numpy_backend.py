@@ -1,6 +1,7 @@
 """The NumPy backend: index tables and ordinary convolutions, with no framework.
 
-What it proves is the idea itself, an index table plus a convolution, against the definition. It
+What it proves is the idea itself, an index table plus a convolution, against the definition, in two and
+three dimensions, on square, hexagonal and cubic grids. It
 is also the smallest complete backend, and the body into which faults are planted. (The slow
 reference is not a backend: it shares no code with the tables and is what all backends, this one
 included, are held against.)
@@ -10,67 +11,92 @@ import numpy as np
 
 from conformance.backends.base import Backend
 from conformance.interpreter import Interpreter
+from groupy.gconv.geometry import grid_support
+from groupy.gconv.subgroups import subgroup_of
 
 
 class TableConvolution(Interpreter):
-    """A network whose convolutions go by index tables, in the network's own dtype."""
+    """A network whose convolutions and subgroup maps go by index tables, in the network's own dtype."""
 
     def transformation(self, operation):
         """The FilterTransformation of a convolution."""
         return operation.spec.transformation(operation.ksize)
 
+    def taps(self, operation):
+        """The taps that a filter has, booleans (k, ...): on the hexagonal grid a hexagon; None where it has all."""
+        return operation.spec.filter_support(operation.ksize)
+
+    def points(self, operation, size):
+        """The points that an output has, booleans of its size: a hexagon likewise; None where it has all."""
+        return grid_support(operation.spec.stabilizer, size)
+
     def transform(self, operation, W):
-        """Folded filters (O * S_out, I * S_in, k, k) of canonical ones."""
+        """Folded filters (O * S_out, I * S_in, k, ...) of canonical ones."""
         transformation = self.transformation(operation)
-        O, I, S_in, k, _ = W.shape
-        folded = W.reshape(O, -1)[:, transformation.folded_gather(I)]
-        return folded.reshape(O * transformation.output_stabilizer_size, I * S_in, k, k)
+        O, I, S_in, *kernel = W.shape
+        folded = _only(self.taps(operation), W).reshape(O, -1)[:, transformation.folded_gather(I)]
+        return folded.reshape(O * transformation.output_stabilizer_size, I * S_in, *kernel)
 
     def unfold_gradient(self, operation, gradient):
-        """The gradient (O, I, S_in, k, k) of canonical filters from that of the folded ones."""
+        """The gradient (O, I, S_in, k, ...) of canonical filters from that of the folded ones."""
         spec, I = operation.spec, operation.in_channels
         gather = self.transformation(operation).folded_inverse(I)
         landed = gradient.reshape(operation.out_channels, -1)[:, gather]
         summed = landed.reshape(operation.out_channels, spec.output_stabilizer_size, -1).sum(axis=1)
-        return summed.reshape(operation.out_channels, I, spec.input_stabilizer_size, *gradient.shape[2:])
+        gW = summed.reshape(operation.out_channels, I, spec.input_stabilizer_size, *operation.kernel)
+        return _only(self.taps(operation), gW)
 
     def convolve(self, operation, W, b, x):
-        windows = self._windows(operation, x)
-        y = np.einsum("nchwuv,ocuv->nohw", windows, self.transform(operation, W), optimize=True)
-        y = y.reshape(len(x), operation.out_channels, -1, *y.shape[2:])
-        return y if b is None else self.add_bias(y, b)
+        d, windows = operation.spec.ndim, self._windows(operation, x)
+        taps = tuple(range(2 + d, 2 + 2 * d))
+        y = np.tensordot(windows, self.transform(operation, W), axes=((1, *taps), (1, *range(2, 2 + d))))
+        y = np.moveaxis(y, -1, 1).reshape(len(x), operation.out_channels, -1, *y.shape[1:-1])
+        return _only(self.points(operation, y.shape[3:]), y if b is None else self.add_bias(y, b))
 
     def add_bias(self, y, b):
         """One bias for each output channel, shared over the stabilizer."""
-        return y + b[:, None, None, None]
+        return y + b.reshape(-1, *(1,) * (y.ndim - 2))
 
     def convolution_gradients(self, operation, W, x, gy):
-        folded_gy = gy.reshape(len(gy), -1, *gy.shape[3:])
-        windows = self._windows(operation, x)
-        gW = self.unfold_gradient(operation, np.einsum("nchwuv,nohw->ocuv", windows, folded_gy, optimize=True))
-        return self._input_gradient(operation, W, x, folded_gy), gW, gy.sum(axis=(0, 2, 3, 4))
+        gy = _only(self.points(operation, gy.shape[3:]), gy)
+        folded_gy, windows = gy.reshape(len(gy), -1, *gy.shape[3:]), self._windows(operation, x)
+        places = (0, *range(2, 2 + operation.spec.ndim))
+        gW = self.unfold_gradient(operation, np.tensordot(folded_gy, windows, axes=(places, places)))
+        return self._input_gradient(operation, W, x, folded_gy), gW, self.bias_gradient(gy)
+
+    def bias_gradient(self, gy):
+        """The gradient (O,) of the bias."""
+        return gy.sum(axis=(0, *range(2, gy.ndim)))
 
     def _input_gradient(self, operation, W, x, folded_gy):
         folded, s, (before, after) = self.transform(operation, W), operation.stride, self.padding(operation)
-        N, I, S, H, width = x.shape
-        padded = np.zeros((N, I * S, before + H + after, before + width + after), self.dtype)
-        rows, columns = folded_gy.shape[2:]
-        for u in range(operation.ksize):
-            for v in range(operation.ksize):
-                tap = np.einsum("oc,nohw->nchw", folded[:, :, u, v], folded_gy, optimize=True)
-                padded[:, :, u : u + s * rows : s, v : v + s * columns : s] += tap
-        return padded[:, :, before : before + H, before : before + width].reshape(x.shape)
+        N, I, S, *size = x.shape
+        padded = np.zeros((N, I * S, *(before + n + after for n in size)), self.dtype)
+        for tap in np.ndindex(*operation.kernel):
+            reached = tuple(slice(t, t + s * n, s) for t, n in zip(tap, folded_gy.shape[2:]))
+            at_tap = np.tensordot(folded[(..., *tap)], folded_gy, axes=((0,), (1,)))  # (I * S_in, N, ...)
+            padded[(..., *reached)] += np.moveaxis(at_tap, 0, 1)
+        return padded[(..., *(slice(before, before + n) for n in size))].reshape(x.shape)
 
     def padding(self, operation):
-        """The rows (and columns) of zeros before and after the picture."""
+        """The zeros before and after the picture, along each axis."""
         return operation.pad, operation.pad
 
     def _windows(self, operation, x):
-        """(N, I * S_in, H', W', k, k)."""
-        N, I, S, H, width = x.shape
-        k, s = operation.ksize, operation.stride
-        padded = np.pad(x.reshape(N, I * S, H, width), [(0, 0)] * 2 + [self.padding(operation)] * 2)
-        return np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]
+        """(N, I * S_in, H', W', k, k), or (N, I * S_in, D', H', W', k, k, k)."""
+        N, I, S, *size = x.shape
+        d, s = len(size), operation.stride
+        padded = np.pad(x.reshape(N, I * S, *size), [(0, 0)] * 2 + [self.padding(operation)] * d)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, operation.kernel, axis=tuple(range(2, 2 + d)))
+        return windows[(slice(None),) * 2 + (slice(None, None, s),) * d]
+
+    def cosets(self, operation):
+        return subgroup_of(operation.group, operation.subgroup).cosets
+
+
+def _only(where, values):
+    """The values at the places of a mask, zero elsewhere; all of them where there is none."""
+    return values if where is None else np.where(where, values, 0)
 
 
 class NumpyBackend(Backend):

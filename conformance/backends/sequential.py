@@ -7,8 +7,11 @@ from conformance.network import (
     BatchNorm,
     Conv,
     CosetMaxPool,
+    Induce,
     ReLU,
+    Restrict,
     SpatialMaxPool,
+    Unrestrict,
     parameter_shapes,
     parameters_of,
 )
@@ -29,6 +32,9 @@ class SequentialBackend(Backend):
         ReLU: "relu",
         SpatialMaxPool: "spatial_max_pool",
         CosetMaxPool: "coset_max_pool",
+        Restrict: "restrict",
+        Unrestrict: "unrestrict",
+        Induce: "induce",
     }
 
     def layers(self, network, parameters, dtype):
@@ -44,15 +50,16 @@ class SequentialBackend(Backend):
         return getattr(model[int(position)], self.attributes[name])
 
     def apply(self, model, x):
-        """The framework's y (N, C, S, H, W) of its x; lifting layers take pictures (N, C, H, W), as their users do."""
-        if x.shape[2] == 1 and isinstance(model.network[0], Conv):
-            x = x[:, :, 0]
-        y = model(x)
-        return y if y.ndim == 5 else y.reshape(*y.shape[:2], 1, *y.shape[2:])
+        """The framework's y (N, C, S, H, W) of its x; lifting layers take pictures (N, C, H, W), as their users do.
+
+        In three dimensions likewise, with (D, H, W) for (H, W).
+        """
+        y = model(x[:, :, 0] if x.shape[2] == 1 and isinstance(model.network[0], Conv) else x)
+        return y if y.ndim == x.ndim else y.reshape(*y.shape[:2], 1, *y.shape[2:])
 
     def parameters(self, model):
         arrays = {key: self.array(self.attribute(model, key)) for key in parameter_shapes(model.network)}
-        return {key: value[..., 0, 0] if key.endswith(".mask") else value for key, value in arrays.items()}
+        return {key: arrays[key].reshape(shape) for key, shape in parameter_shapes(model.network).items()}
 
     @abstractmethod
     def array(self, value):

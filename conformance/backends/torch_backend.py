@@ -41,8 +41,8 @@ class TorchBackend(SequentialBackend):
         model.network = network
         with torch.no_grad():
             for key, value in parameters.items():
-                value = torch.from_numpy(np.asarray(value))
-                self.attribute(model, key).copy_(value[..., None, None] if key.endswith(".mask") else value)
+                own = self.attribute(model, key)
+                own.copy_(torch.from_numpy(np.asarray(value)).reshape(own.shape))
         return model
 
     def forward(self, model, x, training=False):
@@ -87,7 +87,7 @@ class TorchBackend(SequentialBackend):
     def conv(self, op, parameters, dtype):
         import torch_gconv
 
-        return getattr(torch_gconv, op.layer)(
+        return torch_gconv.layer_of(op.spec)(
             op.in_channels,
             op.out_channels,
             op.ksize,
@@ -101,7 +101,9 @@ class TorchBackend(SequentialBackend):
     def batch_norm(self, op, parameters, dtype):
         import torch_gconv
 
-        return torch_gconv.GBatchNorm(op.channels, eps=op.eps, momentum=op.momentum, dtype=dtype)
+        return torch_gconv.GBatchNorm(
+            op.channels, eps=op.eps, momentum=op.momentum, hexagonal=op.hexagonal, dtype=dtype
+        )
 
     def relu(self, op, parameters, dtype):
         import torch
@@ -111,12 +113,29 @@ class TorchBackend(SequentialBackend):
     def spatial_max_pool(self, op, parameters, dtype):
         import torch_gconv
 
-        return torch_gconv.GMaxPool2d(op.ksize, op.stride)
+        if op.ndim == 3:
+            return torch_gconv.GMaxPool3d(op.ksize, op.stride, op.pad)
+        return torch_gconv.GMaxPool2d(op.ksize, op.stride, op.pad, hexagonal=op.hexagonal)
 
     def coset_max_pool(self, op, parameters, dtype):
         import torch_gconv
 
         return torch_gconv.CosetMaxPool()
+
+    def restrict(self, op, parameters, dtype):
+        import torch_gconv
+
+        return torch_gconv.Restrict(op.group, op.subgroup)
+
+    def unrestrict(self, op, parameters, dtype):
+        import torch_gconv
+
+        return torch_gconv.Unrestrict(op.group, op.subgroup)
+
+    def induce(self, op, parameters, dtype):
+        import torch_gconv
+
+        return torch_gconv.Induce(op.group, op.subgroup)
 
 
 class TorchCudaBackend(TorchBackend):

@@ -37,7 +37,7 @@ class GArray:
         if p not in self.parameterizations:
             raise ValueError(f"{name}: unknown parameterization {p!r}; expected one of {list(self.parameterizations)}.")
         data = np.asarray(data)
-        if not np.issubdtype(data.dtype, np.integer):
+        if data.dtype.kind not in "iu":
             raise TypeError(f"{name}: data must be integers, got dtype {data.dtype}.")
         g_shape = tuple(self._g_shapes[p])
         ndim = data.ndim - len(g_shape)
@@ -97,10 +97,12 @@ class GArray:
 
         Shapes broadcast; the result has other's type and other's parameterization.
         """
-        for garray_type, action in self._left_actions.items():
-            if isinstance(other, garray_type):
-                return action(self, other)
-        return NotImplemented
+        action = self._left_action_on(other)
+        return NotImplemented if action is None else action(self, other)
+
+    def _left_action_on(self, other):
+        """The function (self, other) -> other's type by which this one acts; None if it does not."""
+        return next((action for kind, action in self._left_actions.items() if isinstance(other, kind)), None)
 
     def __eq__(self, other):
         """Elementwise equality as group elements, whatever the parameterizations: booleans of the broadcast shape."""

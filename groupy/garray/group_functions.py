@@ -1,7 +1,7 @@
 """The functions that every group's module offers: identity, rand, meshgrid, ranges, rotations.
 
 They are the same for all groups but for the names and periods of the parameters, so a module
-says `_p4 = PlaneGroupFunctions(P4Array, ("r", "u", "v"))` and binds what it exports.
+says `_p4 = PlaneGroupFunctions(P4Array)` and binds what it exports.
 """
 
 from functools import reduce
@@ -9,19 +9,22 @@ from operator import mul
 
 import numpy as np
 
+from groupy.garray.split_garray import PointGArray
+
 
 class GroupFunctions:
     """Functions of the group whose elements a GArray type stores.
 
-    garray_type: the GArray subclass; its 'int' parameters are the stabilizer's, then the translation
-    names: one letter for each integer parameter
+    garray_type: a PointGArray, a SplitGArray or a GridArray; its 'int' parameters are the stabilizer's, then
+        the translation's
     """
 
-    def __init__(self, garray_type, names):
+    def __init__(self, garray_type):
         self._type = garray_type
-        self._names = names
         stabilizer = getattr(garray_type, "stabilizer", None)
         self.periods = stabilizer.periods if stabilizer else ()
+        self.axes = () if issubclass(garray_type, PointGArray) else (stabilizer or garray_type).axes
+        self._names = (stabilizer.names if stabilizer else ()) + self.axes
 
     def identity(self, shape=(), p="int"):
         """The identity, `shape` times, in parameterization p."""
@@ -78,7 +81,7 @@ class GroupFunctions:
             along_axis = tuple(slice(None) if i == axis else None for i in range(len(self._names)))
             factors.append((given[name] if name in given else default())[along_axis])
         n = len(self.periods)
-        return reduce(mul, factors[n:] + factors[:n])  # T(u, v) M(m) R(r): translations come first
+        return reduce(mul, factors[n:] + factors[:n])  # T(t) M(m) R(r): translations come first
 
     def _random(self, bounds, size):
         """Parameters drawn one after the other, in order: a seed gives the elements it has always given."""
@@ -95,22 +98,26 @@ class PointGroupFunctions(GroupFunctions):
         return self._random([(0, period) for period in self.periods], size)
 
 
-class PlaneGroupFunctions(GroupFunctions):
-    """Functions of a group of motions of a plane grid, translations (u, v) included."""
+class SplitGroupFunctions(GroupFunctions):
+    """Functions of a group of motions of a grid, translations included."""
+
+    def translation(self, t):
+        """Translations by t: integers (..., d), in pixels."""
+        return self.element(t, len(self.periods))
+
+    def rotation(self, r, center=None):
+        """r unit turns about the point `center`, integers (..., d), by default the origin. Shapes broadcast."""
+        turns = self.element(np.asarray(r)[..., None], self._names.index("r"))
+        to_center = self.translation((0,) * len(self.axes) if center is None else center)
+        return to_center * turns * to_center.inv()
+
+
+class PlaneGroupFunctions(SplitGroupFunctions):
+    """Functions of a group of motions of a plane grid."""
 
     def rand(self, minu, maxu, minv, maxv, size=()):
         """Uniform random elements with minu <= u < maxu and minv <= v < maxv, from NumPy's global generator."""
         return self._random([(0, period) for period in self.periods] + [(minu, maxu), (minv, maxv)], size)
-
-    def translation(self, t):
-        """Translations by t: integers (..., 2), in pixels (u, v)."""
-        return self.element(t, len(self.periods))
-
-    def rotation(self, r, center=(0, 0)):
-        """r unit turns counterclockwise about the point `center`: integers (..., 2). Shapes broadcast."""
-        turns = self.element(np.asarray(r)[..., None], self._names.index("r"))
-        to_center = self.translation(center)
-        return to_center * turns * to_center.inv()
 
     def mirror_u(self, shape=None):
         """The mirror (u, v) -> (-u, v), `shape` times."""
@@ -120,3 +127,12 @@ class PlaneGroupFunctions(GroupFunctions):
         """The mirror (u, v) -> (u, -v), `shape` times."""
         turn = self.rotation(1)
         return turn * self.mirror_u(shape) * turn.inv()
+
+
+class SpaceGroupFunctions(SplitGroupFunctions):
+    """Functions of a group of motions of the cubic grid."""
+
+    def rand(self, minu, maxu, minv, maxv, minw, maxw, size=()):
+        """Uniform random elements with minu <= u < maxu, and v and w alike, from NumPy's global generator."""
+        bounds = [(minu, maxu), (minv, maxv), (minw, maxw)]
+        return self._random([(0, period) for period in self.periods] + bounds, size)

@@ -50,8 +50,19 @@ class MatrixGArray(GArray):
 
     def inv(self):
         p = "hmat" if self._has_translation else "mat"
-        inverse = _integer_inverse(self.reparameterize(p).data)
+        data = self.reparameterize(p).data
+        inverse = self._inverse_of_translated(data) if self._has_translation else self._inverse_of_matrices(data)
         return self.factory(data=inverse, p=p).reparameterize(self.p)
+
+    def _inverse_of_matrices(self, matrices):
+        if self.stabilizer is None:
+            return _integer_inverse(matrices)
+        return self.stabilizer.matrices[self.stabilizer.inverse[self.stabilizer.index_of(matrices)]]
+
+    def _inverse_of_translated(self, hmat):
+        inverse = self.mat2hmat(self._inverse_of_matrices(self.hmat2mat(hmat)))
+        inverse[..., :-1, -1] = -_apply(self.hmat2mat(inverse), hmat[..., :-1, -1])  # p -> R^-1 (p - t)
+        return inverse
 
     def left_action_mat(self, other):
         """Compose with elements that fix the origin."""
@@ -73,7 +84,8 @@ class MatrixGArray(GArray):
         return other.factory(data=_apply(hmat[..., :-1, :-1], other.data) + hmat[..., :-1, -1], p=other.p)
 
     def int2mat(self, int_data):
-        return self.stabilizer.matrices[self.stabilizer.index_of_parameters(int_data)]
+        parameters = int_data[..., : len(self.stabilizer.periods)]
+        return self.stabilizer.matrices[self.stabilizer.index_of_parameters(parameters)]
 
     def mat2int(self, mat_data):
         return self.stabilizer.parameters_of_index(self.stabilizer.index_of(mat_data))

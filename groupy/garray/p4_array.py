@@ -4,28 +4,19 @@
 matrix. Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 4.2.
 """
 
-from types import MappingProxyType
-
 from groupy.garray.group_functions import PlaneGroupFunctions
-from groupy.garray.matrix_garray import MatrixGArray
-from groupy.garray.stabilizer import C4 as _C4
-from groupy.garray.Z2_array import Z2Array
+from groupy.garray.split_garray import SplitGArray
+from groupy.garray.stabilizers import C4 as _C4
 
 
-class P4Array(MatrixGArray):
+class P4Array(SplitGArray):
     """Elements of p4. g_shape of 'int': (3,), of 'hmat': (3, 3)."""
 
     stabilizer = _C4
-    parameterizations = ["int", "hmat"]
-    _g_shapes = {"int": (3,), "hmat": (3, 3)}
     _group_name = "p4"
 
 
-P4Array._left_actions = MappingProxyType(
-    {P4Array: MatrixGArray.left_action_hmat, Z2Array: MatrixGArray.left_action_hvec}
-)
-
-_p4 = PlaneGroupFunctions(P4Array, ("r", "u", "v"))
+_p4 = PlaneGroupFunctions(P4Array)
 r, u, v = _p4.generators()
 r_range, u_range, v_range = _p4.ranges()
 identity, rand, meshgrid = _p4.identity, _p4.rand, _p4.meshgrid

@@ -1,8 +1,9 @@
 """FilterTransformation: the frozen description from which every framework transforms filters.
 
-A canonical filter, flattened to C = S_in * k * k cells, becomes its orbit of S_out filters, each a
-permutation of the cells. A permutation's gradient gathers with the inverse permutation, so the
-gradient is a gather and a sum over S_out, in a fixed order: no scatter, no atomics.
+A canonical filter, flattened to its C cells, S_in * k * k or in three dimensions S_in * k * k * k,
+becomes its orbit of S_out filters, each a permutation of the cells. A permutation's gradient gathers
+with the inverse permutation, so the gradient is a gather and a sum over S_out, in a fixed order: no
+scatter, no atomics.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
@@ -30,7 +31,7 @@ class FilterTransformation:
         table.flags.writeable = False
         object.__setattr__(self, "table", table)
         shape = table.shape[1:-1]
-        if table.ndim < 4 or table.shape[-1] != len(shape) or len(set(shape[1:])) != 1:
+        if table.ndim < 4 or table.shape[-1] != len(shape):
             raise ValueError(f"an index table has shape (S_out, S_in, k, ..., 1 + d), got {table.shape}.")
         cells = np.arange(self.n_cells)
         if (table < 0).any() or (table >= shape).any() or (np.sort(self.gather, axis=1) != cells).any():
@@ -47,13 +48,13 @@ class FilterTransformation:
         return self.table.shape[1]
 
     @property
-    def ksize(self):
-        """The side k of the kernel."""
-        return self.table.shape[2]
+    def kernel(self):
+        """The sides of the kernel."""
+        return self.table.shape[2:-1]
 
     @property
     def n_cells(self):
-        """C = S_in * k * k, the cells of one canonical filter."""
+        """C, the cells of one canonical filter."""
         return int(np.prod(self.table.shape[1:-1]))
 
     @cached_property
@@ -89,7 +90,10 @@ class FilterTransformation:
 
 @cache
 def filter_transformation(stabilizer, ksize, lifting):
-    """The FilterTransformation of a stabilizer (see make_index_table), made once per process."""
+    """The FilterTransformation of a stabilizer (see make_index_table), made once per process.
+
+    ksize: the sides of the kernel, a tuple
+    """
     return FilterTransformation(make_index_table(stabilizer, ksize, lifting))
 
 

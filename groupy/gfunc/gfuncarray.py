@@ -49,9 +49,10 @@ class GFuncArray:
             )
         if fill is None:
             return self._with_values(self._lookup(self.g2i(sample_points)))
-        inside = self.contains(sample_points)
-        indices = np.where(inside[..., None], self._indices(sample_points), 0)
-        return self._with_values(np.where(inside, self._lookup(indices), np.asarray(fill, dtype=self.v.dtype)))
+        indices = self._indices(sample_points)
+        inside = self._are_inside(indices)
+        values = self._lookup(np.where(inside[..., None], indices, 0))
+        return self._with_values(np.where(inside, values, np.asarray(fill, dtype=self.v.dtype)))
 
     def __getitem__(self, item):
         """Part of the array of functions. Raises IndexError if the key reaches into the sample points."""
@@ -82,7 +83,8 @@ class GFuncArray:
 
     def g2i(self, g):
         """Indices (..., f_ndim) of group elements in the value array. Raises IndexError for one outside the grid."""
-        inside = self.contains(g)
+        indices = self._indices(g)
+        inside = self._are_inside(indices)
         if not inside.all():
             first = tuple(int(i) for i in np.argwhere(~inside)[0])
             raise IndexError(
@@ -90,11 +92,13 @@ class GFuncArray:
                 f"(the first is {g[first]!r}). Pass fill=0, as in f(points, fill=0) or f.left_translate(g, fill=0), "
                 f"to read zeros there."
             )
-        return self._indices(g)
+        return indices
 
     def contains(self, g):
         """Booleans of g's shape: whether each element is one of the sample points."""
-        indices = self._indices(g)
+        return self._are_inside(self._indices(g))
+
+    def _are_inside(self, indices):
         return ((indices >= 0) & (indices < self.f_shape)).all(axis=-1)
 
     def _indices(self, g):

@@ -1,7 +1,7 @@
 """Functions on p4, sampled on a rectangle of the grid and the whole stabilizer."""
 
 from groupy.garray.p4_array import _p4
-from groupy.gfunc.plane_func_array import PlaneFuncArray
+from groupy.gfunc.grid_func_array import PlaneFuncArray
 
 
 class P4FuncArray(PlaneFuncArray):

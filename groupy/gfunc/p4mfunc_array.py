@@ -1,7 +1,7 @@
 """Functions on p4m, sampled on a rectangle of the grid and the whole stabilizer."""
 
 from groupy.garray.p4m_array import _p4m
-from groupy.gfunc.plane_func_array import PlaneFuncArray
+from groupy.gfunc.grid_func_array import PlaneFuncArray
 
 
 class P4MFuncArray(PlaneFuncArray):

@@ -10,17 +10,26 @@ import numpy as np
 import pytest
 
 from chainer_gconv import (
+    C4HConvC4H,
     GBatchNorm,
+    OConvZ3,
     P4ConvP4,
     P4ConvZ2,
     P4MConvP4M,
     P4MConvZ2,
+    P6ConvP6,
+    P6ConvZ2,
     check_equivariance,
     coset_max_pooling,
     coset_mean_pooling,
+    induce,
+    layer_of,
     models,
     plane_group_spatial_max_pooling,
+    restrict,
+    unrestrict,
 )
+from groupy.gconv.layer_specs import GROUPS, LAYER_SPECS, as_group
 
 LAYERS = {"p4": (P4ConvZ2, P4ConvP4, 4), "p4m": (P4MConvZ2, P4MConvP4M, 8)}
 both_groups = pytest.mark.parametrize("group", LAYERS)
@@ -77,6 +86,9 @@ class Network(chainer.Chain):
             "layer9": lambda x: F.mean(x, axis=(2, 3)),
             **replaced,
         }
+        self._enter_layers()
+
+    def _enter_layers(self):
         with self.init_scope():
             for name, layer in self.layers.items():
                 if isinstance(layer, chainer.Link):
@@ -203,6 +215,232 @@ def test_a_network_on_p4_follows_no_mirrors():
     assert report.first_break.name == "layer0" and "which has no mirrored orientations" in report.first_break.reason
 
 
+# Other groups: the plane's, the hexagonal grid's, and space
+
+
+def layers_of(group):
+    """The lifting and the group convolution of a group."""
+    lifting, conv = (spec for spec in LAYER_SPECS.values() if spec.group is as_group(group))
+    return layer_of(lifting), layer_of(conv)
+
+
+def pooling(ksize, stride, pad, **settings):
+    return lambda x: plane_group_spatial_max_pooling(x, ksize, stride, pad, cover_all=False, **settings)
+
+
+class SmallNetwork(Network):
+    """Six layers, equivariant at the size of maps(group); replaced: {"layer3": layer, ...} in place of the layer."""
+
+    def __init__(self, group, **replaced):
+        chainer.Chain.__init__(self)
+        lift, conv = layers_of(group)
+        is_hexagonal = not as_group(group).stabilizer.is_orthogonal
+        self.layers = {
+            "layer0": lift(1, 2, 3, pad=1),
+            "layer1": GBatchNorm(2, hexagonal=is_hexagonal),
+            "layer2": F.relu,
+            "layer3": pooling(3, 2, 1, hexagonal=True) if is_hexagonal else pooling(2, 2, 0),  # 9 -> 5, 6 -> 3, 4 -> 2
+            "layer4": conv(2, 2, 3, pad=1),
+            "layer5": F.tanh,
+            "layer6": coset_max_pooling,
+            **replaced,
+        }
+        self._enter_layers()
+
+
+def maps(group, side=None):
+    """An input for SmallNetwork: pictures, hexagons, or volumes."""
+    stabilizer = as_group(group).stabilizer
+    usual = 9 if not stabilizer.is_orthogonal else 6 if stabilizer.ndim == 2 else 4
+    return pictures((side or usual,) * stabilizer.ndim)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_networks_on_every_group_give_no_finding(group):
+    report = check_equivariance(SmallNetwork(group), maps(group), group)
+    assert report and report.group == group and len(report.elements) == as_group(group).size
+    assert report.good_sizes == (maps(group).shape[2:],)
+    assert [step.law for step in report.steps[:3]] == [f"on {group}"] * 3
+    assert all(max({**s.own, **s.accumulated}.values()) < 1e-12 for s in report.steps)
+
+
+# By cause: the group, the layer that is replaced, what by, the side of the input, the step that breaks, the reason.
+# Steps inside of a Sequential are counted among its links.
+PLANTED_ELSEWHERE = {
+    "p6m stride": (
+        "p6m",
+        "layer4",
+        lambda: layers_of("p6m")[1](2, 2, 3, stride=2),
+        9,
+        "layer4",
+        "height 5 breaks .* 3, 7",
+    ),
+    "p6m pooling over squares": (
+        "p6m",
+        "layer3",
+        lambda: pooling(3, 2, 1),
+        None,
+        "MaxPoolingND",
+        "pools over squares .* hexagonal=True",
+    ),
+    "p6m pooling of another size": (
+        "p6m",
+        "layer3",
+        lambda: pooling(3, 2, 1, hexagonal=True),
+        11,
+        "GetItem #4",
+        "makes a map of size 6 x 6, which holds no hexagon",
+    ),
+    "p6m batch norm": (
+        "p6m",
+        "layer1",
+        lambda: GBatchNorm(2),
+        None,
+        "layer1",
+        "writes values outside of the hexagon.* Use GBatchNorm with hexagonal=True",
+    ),
+    "p6m no output mask": (
+        "p6m",
+        "layer4",
+        lambda: layers_of("p6m")[1](2, 2, 3, pad=1, output_mask=False),
+        None,
+        "layer4",
+        "writes values outside of the hexagon.* Keep the output_mask",
+    ),
+    "p6m one bias": (
+        "p6m",
+        "layer5",
+        lambda: Plus(1, 2, 1, 1, 1),
+        None,
+        "layer5.Add",
+        "writes values outside of the hexagon.* multiply by the hexagon",
+    ),
+    "p6m plain convolution": (
+        "p6m",
+        "layer0",
+        lambda: chainer.Sequential(L.Convolution2D(1, 1, 3, pad=1), layers_of("p6m")[0](1, 2, 3, pad=1)),
+        None,
+        "layer0.0",
+        "plain convolution of planar maps.* P6MConvZ2",
+    ),
+    "p6m layers of p6": (
+        "p6m",
+        "layer4",
+        lambda: chainer.Sequential(coset_max_pooling, P6ConvZ2(2, 2, 3, pad=1)),
+        None,
+        "layer4.0",
+        r"on p6, which has no mirrored .* the p6m layers \(P6MConvZ2, P6MConvP6M\), or check under 'p6'",
+    ),
+    "Oh stride": ("Oh", "layer3", lambda: pooling(3, 2, 1), None, "MaxPoolingND", "depth 4 breaks .* work: 3, 5"),
+    "Oh kernel": (
+        "Oh",
+        "layer6",
+        lambda: lambda x: F.average_pooling_nd(coset_max_pooling(x), (1, 2, 2), 1),
+        None,
+        "AveragePoolingND",
+        r"kernel \(1, 2, 2\) must be the same on depth, height and width",
+    ),
+    "Oh convolution": (
+        "Oh",
+        "layer6",
+        lambda: chainer.Sequential(coset_max_pooling, L.ConvolutionND(3, 2, 2, 3, stride=2, pad=1)),
+        None,
+        "layer6.0",
+        "depth 2 breaks equivariance at stride 2",
+    ),
+    "Oh asymmetric padding": (
+        "Oh",
+        "layer5",
+        lambda: lambda x: F.pad(x, [(0, 0)] * 3 + [(0, 2), (1, 0), (0, 0)], "constant"),
+        None,
+        "Pad",
+        r"padding \(0, 1, 0\) before and \(2, 0, 0\) after",
+    ),
+    "Oh flattening": ("Oh", "layer6", lambda: L.Linear(768, 2), None, "layer6", r"axes of sizes \(2, 48, 2, 2, 2\)"),
+    "Oh bias": ("Oh", "layer2", lambda: Plus(1, 2, 48, 1, 1, 1), None, "layer2.Add", "adds a bias of its own to each"),
+    "Oh scale": ("Oh", "layer2", lambda: Times(1, 2, 48, 1, 1, 1), None, "layer2.Mul", "scales each orientation by a"),
+    "Oh code of places": (
+        "Oh",
+        "layer2",
+        lambda: Plus(1, 1, 1, 4, 4, 4),
+        None,
+        "layer2.Add",
+        "adds a value of its own to each pixel",
+    ),
+    "Oh batch norm": (
+        "Oh",
+        "layer1",
+        lambda: Folded(L.BatchNormalization(96)),
+        None,
+        "layer1.layer",
+        "statistics or scales of its own for each orientation .* Use GBatchNorm",
+    ),
+    "Oh plain layer": (
+        "Oh",
+        "layer4",
+        lambda: Folded(L.ConvolutionND(3, 96, 96, 1)),
+        None,
+        "layer4.layer",
+        "is a plain layer on a map on Oh, folded.* Use OHConvOH, or coset pooling",
+    ),
+    "Oh plain convolution": (
+        "Oh",
+        "layer0",
+        lambda: chainer.Sequential(L.ConvolutionND(3, 1, 1, 3, pad=1), layers_of("Oh")[0](1, 2, 3, pad=1)),
+        None,
+        "layer0.0",
+        "plain convolution of volumes: .* lifting convolution OHConvZ3",
+    ),
+    "Oh layers of O": (
+        "Oh",
+        "layer4",
+        lambda: chainer.Sequential(coset_max_pooling, OConvZ3(2, 2, 3, pad=1)),
+        None,
+        "layer4.0",
+        r"on O, which has no mirrored .* the Oh layers \(OHConvZ3, OHConvOH\), or check under 'O'",
+    ),
+}
+
+
+@pytest.mark.parametrize("cause", PLANTED_ELSEWHERE)
+def test_a_cause_planted_on_another_group_is_found_and_explained(cause):
+    group, layer, make, side, name, reason = PLANTED_ELSEWHERE[cause]
+    report = check_equivariance(SmallNetwork(group, **{layer: make()}), maps(group, side), group)
+    assert [step.name for step in report.breaks] == [name]
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(report.first_break.reason)
+
+
+@pytest.mark.parametrize(
+    "group, subgroup, conv, reason",
+    [
+        ("p4m", "p4", P4ConvP4, "has no mirrored orientations"),
+        ("p6m", "p6", P6ConvP6, "has no mirrored orientations"),
+        ("Oh", "C4h", C4HConvC4H, "follows only 8 of the 48 elements of Oh"),
+    ],
+)
+def test_a_restriction_keeps_the_subgroup_and_is_told_under_the_group(group, subgroup, conv, reason):
+    channels = 2 * as_group(group).size // as_group(subgroup).size
+    model = SmallNetwork(group, layer2=lambda x: restrict(x, group, subgroup), layer4=conv(channels, 2, 3, pad=1))
+    lower = check_equivariance(model, maps(group), subgroup)
+    assert lower and lower.steps[-3].law == f"on {subgroup}"
+    report = check_equivariance(model, maps(group), group)
+    assert [step.name for step in report.breaks] == ["Reshape"]
+    message = f"lowers the symmetry: it takes a map on {group} and makes one on {subgroup}, which {reason}"
+    assert message in report.first_break.reason and f"check under '{subgroup}'" in report.first_break.reason
+
+
+def test_a_restriction_that_is_undone_is_no_break():
+    undone = SmallNetwork("p4m", layer2=lambda x: unrestrict(F.relu(restrict(x, "p4m", "p4")), "p4m", "p4"))
+    assert check_equivariance(undone, maps("p4m"), "p4m")
+
+
+def test_an_induced_map_moves_as_one_on_the_group():
+    model = chainer.Sequential(P4ConvZ2(1, 2, 3), lambda x: induce(x, "p4m", "p4"), P4MConvP4M(2, 2, 3))
+    report = check_equivariance(model, pictures((6, 6)), "p4")
+    assert report and report.steps[-1].law == "on p4m"
+
+
 # The zoo, at its published sizes
 
 
@@ -324,7 +562,8 @@ def test_the_report_reads_and_goes_into_json():
         (F.relu, pictures(), "p4", TypeError, "model must be a chainer.Link, got function"),
         (P4ConvZ2(1, 2, 3), [[1.0]], "p4", TypeError, "x must be an array or Variable .*, got list"),
         (P4ConvZ2(1, 2, 3), pictures().astype(int), "p4", TypeError, "x must be an array .*, got int64"),
-        (P4ConvZ2(1, 2, 3), pictures(), "p6", ValueError, "group must be one of 'p4', .*; got 'p6'"),
+        (P4ConvZ2(1, 2, 3), pictures(), "p5", ValueError, "group must be one of .*'p4', .*; got 'p5'"),
+        (P6ConvZ2(1, 2, 3), pictures(), "p6", ValueError, "x must have H = W odd, .* got size 14 x 14"),
         (P4ConvZ2(1, 2, 3), pictures()[0], "p4", ValueError, r"x must be pictures .*; got shape \(1, 14, 14\)"),
         (P4ConvZ2(3, 2, 3), pictures(), "p4", ValueError, "P4ConvZ2: x must have shape"),
     ],

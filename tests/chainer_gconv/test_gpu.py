@@ -1,5 +1,8 @@
 """What needs a GPU: the kernels' launches, and the layers on CuPy arrays. `make gpu-check` runs these."""
 
+import copy
+from functools import partial
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -7,7 +10,17 @@ import pytest
 from chainer import gradient_check, serializers
 
 import chainer_gconv
-from chainer_gconv import P4ConvP4, P4ConvZ2, cudnn, kernels
+from chainer_gconv import (
+    GBatchNorm,
+    P4ConvP4,
+    P4ConvZ2,
+    cudnn,
+    induce,
+    kernels,
+    plane_group_spatial_max_pooling,
+    restrict,
+    unrestrict,
+)
 from chainer_gconv.transform_filter import (
     FoldFilters,
     UnfoldFilterGradients,
@@ -20,6 +33,11 @@ from groupy.gconv.layer_specs import LAYER_SPECS
 pytestmark = pytest.mark.gpu
 every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
 every_dtype = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+# A hexagon has an odd side.
+every_kernel = pytest.mark.parametrize(
+    "layer, k",
+    [(n, k) for n, spec in LAYER_SPECS.items() for k in (1, 2, 3, 5) if k % 2 or spec.stabilizer.is_orthogonal],
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +49,10 @@ def cupy():
 
 
 def filters(layer, rng, O=5, I=7, k=3, dtype="float32"):
-    return rng.standard_normal((O, I, LAYER_SPECS[layer].input_stabilizer_size, k, k)).astype(dtype)
+    """Random filters, zero off the hexagon on the hexagonal grid."""
+    spec = LAYER_SPECS[layer]
+    w = rng.standard_normal((O, I, spec.input_stabilizer_size, *(k,) * spec.ndim)).astype(dtype)
+    return w if spec.filter_support(k) is None else w * spec.filter_support(k)
 
 
 def on_gpu(cupy, function, *arrays):
@@ -39,11 +60,10 @@ def on_gpu(cupy, function, *arrays):
     return [cupy.asnumpy(result) for result in function(tuple(map(cupy.asarray, arrays)))]
 
 
-@every_layer
+@every_kernel
 @every_dtype
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_folding_and_unfolding_give_the_bits_of_the_cpu(cupy, layer, dtype, k, rng):
-    transformation, w = LAYER_SPECS[layer].transformation(k), filters(layer, rng, k=k, dtype=dtype)
+    transformation, w = LAYER_SPECS[layer].transformation(k), filters(layer, rng, O=2, I=3, k=k, dtype=dtype)
     (folded,) = on_gpu(cupy, FoldFilters(transformation).forward, w)
     np.testing.assert_array_equal(
         folded, reference.transform_filters(w, LAYER_SPECS[layer].group).reshape(folded.shape)
@@ -123,10 +143,10 @@ def test_groupys_kernels_keep_their_signatures(cupy, rng):
 @every_layer
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "pad": 1}, {"nobias": True, "flat_channels": True}])
 def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(cupy, layer, options, rng):
-    S = LAYER_SPECS[layer].input_stabilizer_size
+    spec = LAYER_SPECS[layer]
     link = getattr(chainer_gconv, layer)(3, 4, **options)
     link.W.array[...] = rng.integers(-3, 4, link.W.shape)
-    x = rng.integers(-3, 4, (2, 3 * S, 9, 9)).astype(np.float32)
+    x = rng.integers(-3, 4, (2, 3 * spec.input_stabilizer_size, *(9,) * spec.ndim)).astype(np.float32)
 
     def run(device):
         link.to_device(device)
@@ -143,10 +163,10 @@ def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(cupy
 
 @every_layer
 def test_gradients_and_their_gradients_agree_with_differences(cupy, layer, rng):
-    S = LAYER_SPECS[layer].input_stabilizer_size
+    spec = LAYER_SPECS[layer]
     link = getattr(chainer_gconv, layer)(2, 2, dtype=np.float64)
     link.to_device("@cupy:0")
-    x = cupy.asarray(rng.standard_normal((2, 2, S, 5, 5)))
+    x = cupy.asarray(rng.standard_normal((2, 2, spec.input_stabilizer_size, *(5,) * spec.ndim)))
     y = link(x)
     parameters = tuple(link.params())
     settings = {"params": parameters, "dtype": np.float64, "eps": 0.1, "atol": 1e-8, "rtol": 1e-8}
@@ -196,3 +216,35 @@ def test_a_snapshot_written_on_a_gpu_is_read_on_the_cpu(cupy, tmp_path):
     loaded = P4ConvP4(None, 3)
     serializers.load_npz(tmp_path / "snapshot.npz", loaded)
     np.testing.assert_array_equal(loaded.W.array, cupy.asnumpy(link.W.array))
+
+
+@pytest.mark.parametrize(
+    "function, shape",
+    [
+        (partial(plane_group_spatial_max_pooling, ksize=3, stride=2, pad=1, hexagonal=True), (2, 3, 6, 9, 9)),
+        (partial(plane_group_spatial_max_pooling, ksize=3, stride=2, pad=1), (2, 3, 8, 5, 7, 5)),
+        (partial(restrict, group="Oh", subgroup="D4h"), (2, 3, 48, 3, 3, 3)),
+        (partial(unrestrict, group="p6m", subgroup="p6"), (2, 4, 6, 5, 5)),
+        (partial(induce, group="p4m", subgroup="p4"), (2, 3, 4, 5, 5)),
+    ],
+    ids=["hexagonal pooling", "pooling of volumes", "restrict", "unrestrict", "induce"],
+)
+def test_companions_on_distinct_integers_give_the_bits_of_the_cpu_forward_and_backward(cupy, function, shape, rng):
+    x = rng.permutation(int(np.prod(shape))).reshape(shape).astype(np.float32)  # no two are equal
+    results = []
+    for device in map(chainer.get_device, ("@cupy:0", "@numpy")):
+        variable = chainer.Variable(device.send(x))
+        y = function(variable)
+        F.sum(y).backward()
+        results.append([chainer.cuda.to_cpu(array) for array in (y.array, variable.grad)])
+    for got, expected in zip(*results):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("options, shape", [({"hexagonal": True}, (4, 3, 6, 5, 5)), ({}, (4, 3, 8, 3, 4, 5))])
+def test_batch_normalization_is_that_of_the_cpu(cupy, options, shape, rng):
+    x, link = rng.standard_normal(shape).astype(np.float32), GBatchNorm(3, **options)
+    expected = copy.deepcopy(link)(x).array
+    link.to_device("@cupy:0")
+    # Both round, each in its own order, sums of a few hundred numbers.
+    np.testing.assert_allclose(cupy.asnumpy(link(cupy.asarray(x)).array), expected, rtol=1e-4, atol=1e-5)

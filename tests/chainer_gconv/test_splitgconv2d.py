@@ -10,25 +10,31 @@ from chainer import gradient_check, serializers
 from chainer.device_resident import DeviceResidentsVisitor
 
 import chainer_gconv
-from chainer_gconv import GBatchNorm, P4ConvP4, P4ConvZ2, P4MConvP4M, SplitGConv2D
+from chainer_gconv import GBatchNorm, P4ConvP4, P4ConvZ2, P4MConvP4M, SplitGConv2D, SplitGConv3D
 from groupy.gconv.geometry import EquivarianceError, EquivarianceWarning
 from groupy.gconv.layer_specs import LAYER_SPECS
 from groupy.gconv.make_filter_masks import make_p4m_masks_segregate_mirrors
-from groupy.gconv.make_gconv_indices import make_c4_p4_indices
+from groupy.gconv.make_gconv_indices import make_c4_p4_indices, make_o_z3_indices
 
 every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
 
 
-def feature_map(layer, rng, channels=2, size=(5, 5), dtype=np.float32):
-    S = LAYER_SPECS[layer].input_stabilizer_size
-    return rng.standard_normal((2, channels, S, *size)).astype(dtype)
+def feature_map(layer, rng, channels=2, dtype=np.float32):
+    """Two maps of 5 points along each axis."""
+    spec = LAYER_SPECS[layer]
+    return rng.standard_normal((2, channels, spec.input_stabilizer_size, *(5,) * spec.ndim)).astype(dtype)
+
+
+def folded(x):
+    """x (N, C, S, ...) with its channels folded, (N, C * S, ...)."""
+    return x.reshape(len(x), -1, *x.shape[3:])
 
 
 @every_layer
 def test_parameters_have_groupys_names_and_shapes(layer):
     spec, link = LAYER_SPECS[layer], getattr(chainer_gconv, layer)(2, 3)
     shapes = {name: parameter.shape for name, parameter in link.namedparams()}
-    assert shapes == {"/W": (3, 2, spec.input_stabilizer_size, 3, 3), "/b": (3,)}
+    assert shapes == {"/W": (3, 2, spec.input_stabilizer_size, *(3,) * spec.ndim), "/b": (3,)}
     np.testing.assert_array_equal(link.inds, spec.transformation(3).table)
     assert link.inds.dtype == np.int32
 
@@ -37,56 +43,65 @@ def test_parameters_have_groupys_names_and_shapes(layer):
 def test_arguments_are_taken_in_groupys_order(layer):
     spec, make = LAYER_SPECS[layer], getattr(chainer_gconv, layer)
     mask = np.ones((3, 2, spec.input_stabilizer_size))
-    W = np.ones((3, 2, spec.input_stabilizer_size, 5, 5))
-    link = make(2, 3, 5, mask, True, 2, 1, 1, False, True, W, np.arange(3), np.float64)
-    assert (link.ksize, link.stride, link.pad, link.flat_channels, link.dtype) == (5, (2, 2), (1, 1), True, np.float64)
+    W = np.ones((3, 2, spec.input_stabilizer_size, *(5,) * spec.ndim))
+    link = make(2, 3, 5, mask, True, 2, 1, 1, False, True, W, np.arange(3), np.float64, True, False)
+    twos, ones = (2,) * spec.ndim, (1,) * spec.ndim
+    assert (link.ksize, link.stride, link.pad, link.flat_channels, link.dtype) == (5, twos, ones, True, np.float64)
+    assert (link.strict, link.output_mask) == (True, False)
     np.testing.assert_array_equal(link.W.array, W)
     np.testing.assert_array_equal(link.b.array, [0, 1, 2])
 
 
 @every_layer
-def test_flat_channels_are_the_same_numbers_in_four_axes(layer, rng):
+def test_flat_channels_are_the_same_numbers_with_one_axis_less(layer, rng):
     spec, make = LAYER_SPECS[layer], getattr(chainer_gconv, layer)
-    folded = make(2, 3, flat_channels=True)
-    unfolded = make(2, 3, initialW=folded.W.array, initial_bias=folded.b.array)
+    flat = make(2, 3, flat_channels=True)
+    unfolded = make(2, 3, initialW=flat.W.array, initial_bias=flat.b.array)
     x = feature_map(layer, rng)
-    flat_x = x.reshape(2, -1, 5, 5)
     y = unfolded(x)
-    assert y.shape == (2, 3, spec.output_stabilizer_size, 3, 3)
-    np.testing.assert_array_equal(folded(flat_x).array, y.array.reshape(2, -1, 3, 3))
-    np.testing.assert_array_equal(unfolded(flat_x).array, y.array)
+    assert y.shape == (2, 3, spec.output_stabilizer_size, *(3,) * spec.ndim)
+    np.testing.assert_array_equal(flat(folded(x)).array, folded(y.array))
+    np.testing.assert_array_equal(unfolded(folded(x)).array, y.array)
 
 
-def mask_of(layer, rng):
-    return rng.integers(0, 2, (2, 2, LAYER_SPECS[layer].input_stabilizer_size))
-
-
+# Each from the layer's spec and a random generator.
 OPTIONS = {
-    "none": {},
-    "ksize 1": {"ksize": 1},
-    "ksize 2": {"ksize": 2},
-    "ksize 5": {"ksize": 5},
-    "stride, pad": {"stride": 2, "pad": 1},
-    "pairs": {"stride": (2, 1), "pad": (0, 2)},
-    "nobias": {"nobias": True},
-    "flat_channels": {"flat_channels": True},
-    "filter_mask": {"filter_mask": mask_of},
-    "wscale": {"wscale": 3},
-    "initializers": {"initialW": chainer.initializers.Uniform(2), "initial_bias": chainer.initializers.One()},
-    "initial_bias": {"initial_bias": [1.5, -2]},
-    "in_channels": {"in_channels": None},
-    "use_cudnn": {"use_cudnn": False},
+    "none": lambda spec, rng: {},
+    "stride, pad": lambda spec, rng: {"stride": 2, "pad": 1},
+    "ksize 1": lambda spec, rng: {"ksize": 1},
+    "ksize 2": lambda spec, rng: {"ksize": 2},
+    "ksize 5": lambda spec, rng: {"ksize": 5},
+    "sides": lambda spec, rng: {"stride": (2, 1, 2)[: spec.ndim], "pad": (0, 2, 1)[: spec.ndim]},
+    "nobias": lambda spec, rng: {"nobias": True},
+    "flat_channels": lambda spec, rng: {"flat_channels": True},
+    "filter_mask": lambda spec, rng: {"filter_mask": rng.integers(0, 2, (2, 2, spec.input_stabilizer_size))},
+    "output_mask": lambda spec, rng: {"output_mask": rng.integers(0, 2, (3,) * spec.ndim).astype(bool)},
+    "wscale": lambda spec, rng: {"wscale": 3},
+    "initializers": lambda spec, rng: {
+        "initialW": chainer.initializers.Uniform(2),
+        "initial_bias": chainer.initializers.One(),
+    },
+    "initial_bias": lambda spec, rng: {"initial_bias": [1.5, -2]},
+    "in_channels": lambda spec, rng: {"in_channels": None},
+    "use_cudnn": lambda spec, rng: {"use_cudnn": False},
 }
+# All options where each dimension and grid has a layer, and p4m's, which GrouPy had; two of them everywhere.
+OF_EACH_KIND = ("P4ConvZ2", "P4ConvP4", "P4MConvZ2", "P4MConvP4M", "P6ConvZ2", "P6MConvP6M", "C4HConvC4H", "OConvZ3")
+CHECKED = [
+    pytest.param(layer, options, id=f"{layer}-{options}")
+    for layer, spec in LAYER_SPECS.items()
+    for options in (OPTIONS if layer in OF_EACH_KIND else ("none", "stride, pad"))
+    if options != "ksize 2" or spec.stabilizer.is_orthogonal  # a hexagon has an odd side
+]
 
 
-@every_layer
 @pytest.mark.parametrize("train", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("layer, options", CHECKED)
 def test_gradients_and_their_gradients(layer, options, train, rng):
-    options = {name: value(layer, rng) if value is mask_of else value for name, value in options.items()}
+    options = OPTIONS[options](LAYER_SPECS[layer], rng)
     link = getattr(chainer_gconv, layer)(**{"in_channels": 2, "out_channels": 2, "dtype": np.float64, **options})
     x = feature_map(layer, rng, dtype=np.float64)
-    x = x.reshape(2, -1, 5, 5) if link.flat_channels else x
+    x = folded(x) if link.flat_channels else x
 
     def function(x, *_):
         with warnings.catch_warnings(), chainer.using_config("train", train):
@@ -197,6 +212,16 @@ def test_a_snapshot_round_trips(layer, lazy, suffix, rng, tmp_path):
     np.testing.assert_array_equal(loaded(x).array, saved(x).array)
 
 
+@every_layer
+def test_a_snapshot_with_a_filter_mask_round_trips(layer, rng, tmp_path):
+    make, x = getattr(chainer_gconv, layer), feature_map(layer, rng)
+    shape = (3, 2, LAYER_SPECS[layer].input_stabilizer_size)
+    saved, loaded = make(2, 3, filter_mask=rng.integers(0, 2, shape)), make(None, 3, filter_mask=np.ones(shape))
+    serializers.save_npz(tmp_path / "snapshot.npz", saved)
+    serializers.load_npz(tmp_path / "snapshot.npz", loaded)
+    np.testing.assert_array_equal(loaded(x).array, saved(x).array)
+
+
 def test_a_snapshot_has_groupys_names(tmp_path):
     serializers.save_npz(tmp_path / "snapshot.npz", P4ConvP4(2, 3))
     with np.load(tmp_path / "snapshot.npz") as snapshot:
@@ -211,7 +236,7 @@ class TestInChannelsFromTheFirstInput:
         lazy, eager = make(None, 2), make(3, 2)
         assert lazy.in_channels is None and not lazy.W.is_initialized
         eager.W.array[...] = chainer.initializers.generate_array(lambda a: a.fill(1), eager.W.shape, np, np.float32)
-        lazy(x.reshape(2, -1, 5, 5) if flat else x)
+        lazy(folded(x) if flat else x)
         assert lazy.in_channels == 3 and lazy.W.shape == eager.W.shape
         lazy.W.array[...] = 1
         np.testing.assert_array_equal(lazy(x).array, eager(x).array)
@@ -406,6 +431,41 @@ def test_a_layer_in_groupys_style_makes_its_own_table(rng):
     np.testing.assert_array_equal(old(x).array, new(x).array)
 
 
+def test_a_layer_in_groupys_style_may_be_one_in_space(rng):
+    class OldOConvZ3(SplitGConv3D):
+        input_stabilizer_size = 1
+        output_stabilizer_size = 24
+
+        def make_transformation_indices(self, ksize):
+            return make_o_z3_indices(ksize=ksize)
+
+    old = OldOConvZ3(2, 3)
+    new = chainer_gconv.OConvZ3(2, 3, initialW=old.W.array)
+    x = feature_map("OConvZ3", rng)
+    np.testing.assert_array_equal(old(x).array, new(x).array)
+    with pytest.raises(ValueError, match="OldOConvZ3: ksize must be an integer or a triple, each at least 1; got 0"):
+        OldOConvZ3(2, 3, 0)
+    with pytest.raises(ValueError, match="ksize 1 x 3 x 3 does not fit O"):
+        OldOConvZ3(2, 3, (1, 3, 3))
+
+
+@pytest.mark.parametrize("ksize, attribute", [(3, 3), ((3, 3), 3), (np.int64(2), 2), ([2, 3], (2, 3))])
+def test_ksize_is_an_int_as_groupys_code_reads_it_unless_the_sides_differ(ksize, attribute):
+    link = chainer_gconv.P2ConvP2(1, 2, ksize)
+    assert link.ksize == attribute and type(link.ksize) is type(attribute)
+    assert link.W.shape[3:] == link.window.ksize == (attribute if isinstance(attribute, tuple) else (attribute,) * 2)
+
+
+def test_what_keeps_equivariance_depends_on_the_group():
+    x, arguments = np.zeros((1, 1, 9, 8), np.float32), {"stride": (2, 1), "strict": True}
+    assert chainer_gconv.P2MMConvZ2(1, 1, **arguments)(x).shape == (1, 1, 4, 4, 6)
+    assert chainer_gconv.PMConvZ2(1, 1, **arguments)(x[:, :, :8]).shape == (1, 1, 2, 3, 6)  # rows are not reversed
+    with pytest.raises(EquivarianceError, match="P2MMConvZ2: height 8 breaks equivariance at stride 2"):
+        chainer_gconv.P2MMConvZ2(1, 1, **arguments)(x[:, :, :8])
+    with pytest.raises(EquivarianceError, match=r"P4ConvZ2: stride \(2, 1\) must be the same on both axes"):
+        P4ConvZ2(1, 1, **arguments)(x)
+
+
 def test_a_size_that_breaks_equivariance_is_warned_of_once(rng):
     link = P4ConvZ2(1, 2, stride=2, pad=1)
     x = rng.standard_normal((1, 1, 8, 8)).astype(np.float32)
@@ -420,7 +480,17 @@ def test_a_size_that_breaks_equivariance_is_warned_of_once(rng):
     [
         (lambda: P4ConvZ2(0, 2), ValueError, "P4ConvZ2: in_channels must be at least 1, got 0"),
         (lambda: P4ConvZ2(1, 2.5), TypeError, "P4ConvZ2: out_channels must be an integer, got 2.5"),
-        (lambda: P4ConvZ2(1, 2, ksize=(3, 5)), ValueError, "P4ConvZ2: ksize must be square"),
+        (
+            lambda: P4ConvZ2(1, 2, ksize=(3, 5)),
+            ValueError,
+            r"P4ConvZ2: ksize 3 x 5 does not fit C4, .* p2mm \(PMConvZ2,",
+        ),
+        (
+            lambda: chainer_gconv.OConvZ3(1, 2, (1, 3, 3)),
+            ValueError,
+            r"OConvZ3: ksize 1 x 3 x 3 does not fit O, .* C4h, D4h \(C4HConvZ3,",
+        ),
+        (lambda: chainer_gconv.OConvZ3(1, 2, stride=(1, 2)), ValueError, "OConvZ3: stride must be .* a triple"),
         (lambda: P4ConvZ2(1, 2, ksize=0), ValueError, "P4ConvZ2: ksize must be .* at least 1; got 0"),
         (lambda: P4ConvZ2(1, 2, stride=0), ValueError, "P4ConvZ2: stride must be .* at least 1; got 0"),
         (lambda: P4ConvZ2(1, 2, pad=-1), ValueError, "P4ConvZ2: pad must be .* at least 0; got -1"),
@@ -449,11 +519,28 @@ def test_arguments_that_do_not_fit_are_named(make, error, message):
         (np.zeros((1, 3, 4, 2, 5), np.float32), ValueError, "P4ConvP4: height 2 with padding 0 is smaller"),
         (np.zeros((1, 3, 4, 5, 5), np.int32), TypeError, "P4ConvP4: x must hold real .*, got integers"),
         (np.zeros((1, 3, 4, 5, 5), np.complex64), TypeError, "P4ConvP4: x must hold real .*, got complex"),
+        (np.zeros((1, 3, 4, 5, 5, 5), np.float32), ValueError, "P4ConvP4: x must have shape .*: 6 axes"),
     ],
 )
 def test_inputs_that_do_not_fit_are_named(x, error, message):
     with pytest.raises(error, match=message):
         P4ConvP4(3, 2)(x)
+
+
+@pytest.mark.parametrize(
+    "shape, message",
+    [
+        (
+            (1, 3, 24, 5, 5),
+            r"OConvO: x must have .* \(N, 3, 24, D, H, W\) or \(N, 72, D, H, W\), got .*: 3 channels",
+        ),
+        ((1, 3, 8, 5, 5, 5), "OConvO: .* the stabilizer axis has length 8, not 24"),
+        ((1, 3, 24, 2, 5, 5), "OConvO: depth 2 with padding 0 is smaller"),
+    ],
+)
+def test_volumes_that_do_not_fit_are_named(shape, message):
+    with pytest.raises(ValueError, match=message):
+        chainer_gconv.OConvO(3, 2)(np.zeros(shape, np.float32))
 
 
 def test_a_strict_layer_refuses_a_size_that_breaks_equivariance_each_time():

@@ -11,8 +11,9 @@ import pytest
 
 from conformance import __main__ as command_line
 from conformance import commands
-from conformance.backends import KNOWN
+from conformance.backends import KNOWN, Declined
 from conformance.backends.numpy_backend import NumpyBackend
+from conformance.network import Conv
 from conformance.report import report_directory
 
 pytest.importorskip("rich", reason="the conformance extra is not installed")
@@ -39,10 +40,22 @@ class WrongBackend(NumpyBackend):
         return super().forward(model, x, training) + 1
 
 
+class PlanarBackend(NumpyBackend):
+    """A port that has no layers in three dimensions."""
+
+    name = "planar"
+
+    def build(self, network, parameters, dtype):
+        if any(operation.spec.ndim == 3 for operation in network if isinstance(operation, Conv)):
+            raise Declined("volumes are not implemented")
+        return super().build(network, parameters, dtype)
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run the command line in an empty folder: exit status, output, errors."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*arguments):
         try:
@@ -114,6 +127,65 @@ def test_a_symmetric_picture_is_no_failure(run, tmp_path):
     assert status == 0 and report["backends"][0]["counts"]["declined"] == 2
 
 
+GROUP_OF_THIRD_TURNS = """
+from groupy.garray.split_garray import PointGArray, PointGroup
+from groupy.garray.stabilizer import Stabilizer
+from groupy.gconv.layer_specs import add_group
+
+
+class C3Array(PointGArray):
+    stabilizer = Stabilizer.generated("C3", r=(((0, 1), (-1, -1)), 3))
+
+
+class C3Group(PointGroup, C3Array):
+    pass
+
+
+add_group("p3", C3Group())
+"""
+
+
+def test_a_group_of_the_users_gets_its_cases_on_every_backend(tmp_path):
+    """In a process of its own: the group stays known from then on."""
+    (tmp_path / "mygroups.py").write_text(GROUP_OF_THIRD_TURNS)
+    command = [sys.executable, "-m", "conformance", "run", "--import", "mygroups", "--cases", "*P3ConvP3*float32"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads((tmp_path / "conformance-report" / "report.json").read_text())
+    ids = {result["id"] for result in report["results"]}
+    assert {
+        "filters/P3ConvP3/k3-s1-p1-i3-o4-n2-7x7-float32",  # on the hexagonal grid, since its matrices are
+        "equivariance.r2/P3ConvP3/k3-s1-p1-i3-o4-n2-7x7-float32",
+        "gradient.x.integer/P3ConvZ2-P3ConvP3-network/float32",
+        "outputs.integer/P6ConvP6-restricted-to-P3ConvP3/float32",
+    } <= ids
+    assert all(b["counts"]["passed"] == len(ids) for b in report["backends"] if b["unavailable_because"] is None)
+
+
+def test_modules_are_imported_for_the_list_too_and_more_than_one(run, tmp_path):
+    for name in ("first_of_mine", "second_of_mine"):
+        (tmp_path / f"{name}.py").write_text(f"print('{name} is here')")
+    status, out, _ = run("list", "--import", "first_of_mine", "--import", "second_of_mine", "--cases", QUICK)
+    assert status == 0 and out.splitlines()[:2] == ["first_of_mine is here", "second_of_mine is here"]
+
+
+def test_a_module_that_raises_is_exit_2_and_one_sentence(run, tmp_path):
+    (tmp_path / "broken_groups.py").write_text("raise ValueError('there is a group\\n of that name')")
+    status, _, err = run("run", "--import", "broken_groups", "--cases", QUICK)
+    assert status == 2 and len(err.splitlines()) == 1
+    assert "--import broken_groups: the module cannot be imported (ValueError: there is a group of that name)" in err
+
+
+def test_what_a_port_declines_stands_in_the_report_once_for_each_reason(run, tmp_path):
+    port = f"{__name__}:PlanarBackend"
+    status, out, _ = run("run", "--backends", port, "--cases", "filters/*Conv*/k3-s1-p1*float32", "--report", "r")
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    counts = report["backends"][0]["counts"]
+    assert status == 0 and counts["failed"] == 0 and counts["passed"] > 0 and counts["declined"] > 8
+    html = (tmp_path / "r" / "report.html").read_text()
+    assert html.count("volumes are not implemented") == 1 and f"{counts['declined']} × declined" in html
+
+
 def test_list_prints_matching_ids(run):
     status, out, _ = run("list", "--cases", QUICK)
     assert status == 0 and len(out.splitlines()) == 2
@@ -126,6 +198,7 @@ def test_list_prints_matching_ids(run):
         (["--backends", f"{__name__}:AbsentBackend"], "--backends absent: Absent is not installed"),
         (["--backends", "numpy,conformance.backends.numpy_backend:NumpyBackend"], "two of them are named 'numpy'"),
         (["--cases", "nothing"], "--cases nothing: no case matches"),
+        (["--import", "no_such_module"], "--import no_such_module: the module cannot be imported (ModuleNotFoundError"),
         (["--image", "missing.png"], "--image missing.png: there is no such file"),
         (["--image", __file__], "not a picture that Pillow can read"),
         (["--report", __file__], "this is a file; name a directory"),

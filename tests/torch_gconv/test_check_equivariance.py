@@ -14,16 +14,29 @@ from torch import nn
 import torch_gconv
 from groupy.garray.C4_array import C4
 from groupy.garray.D4_array import D4
+from groupy.gconv.layer_specs import GROUPS, LAYER_SPECS, as_group
 from torch_gconv import (
+    C4HConvC4H,
     CosetMaxPool,
+    GAvgPool3d,
     GBatchNorm,
     GMaxPool2d,
+    GMaxPool3d,
+    Induce,
+    OConvZ3,
+    P2ConvP2,
     P4ConvP4,
     P4ConvZ2,
     P4MConvP4M,
     P4MConvZ2,
+    P6ConvP6,
+    P6ConvZ2,
+    Restrict,
+    Unrestrict,
     check_equivariance,
+    layer_of,
     models,
+    restrict,
 )
 from torch_gconv.planar import to_planar
 
@@ -210,6 +223,305 @@ def test_feature_maps_on_a_group_are_taken_as_input():
     x = torch.randn(2, 3, 8, 5, 5)
     assert check_equivariance(P4MConvP4M(3, 2, 3), x, "p4m")
     assert not check_equivariance(nn.Conv3d(3, 2, (1, 3, 3)), x, "p4m")
+
+
+# Other groups: the plane's, the hexagonal grid's, and space
+
+
+def layers_of(group):
+    """The lifting and the group convolution of a group."""
+    lifting, conv = (spec for spec in LAYER_SPECS.values() if spec.group is as_group(group))
+    return layer_of(lifting), layer_of(conv)
+
+
+def small_network(group, **replaced):
+    """Seven layers, equivariant at the size of maps(group); replaced: {"layer3": module, ...} in place of the layer."""
+    lift, conv = layers_of(group)
+    stabilizer = as_group(group).stabilizer
+    is_hexagonal = not stabilizer.is_orthogonal
+    if is_hexagonal:
+        pool = GMaxPool2d(3, 2, 1, hexagonal=True)  # 9 -> 5
+    else:
+        pool = {2: GMaxPool2d, 3: GMaxPool3d}[stabilizer.ndim](2)  # 6 -> 3, 4 -> 2
+    layers = {
+        "layer0": lift(1, 2, 3, padding=1),
+        "layer1": GBatchNorm(2, hexagonal=is_hexagonal),
+        "layer2": nn.ReLU(),
+        "layer3": pool,
+        "layer4": conv(2, 2, 3, padding=1),
+        "layer5": nn.Tanh(),
+        "layer6": CosetMaxPool(),
+    }
+    model = nn.Sequential()
+    for name, layer in {**layers, **replaced}.items():
+        model.add_module(name, layer)
+    return model
+
+
+def maps(group, side=None):
+    """An input for small_network: pictures, hexagons, or volumes."""
+    stabilizer = as_group(group).stabilizer
+    usual = 9 if not stabilizer.is_orthogonal else 6 if stabilizer.ndim == 2 else 4
+    return pictures((side or usual,) * stabilizer.ndim)
+
+
+class Call(nn.Module):
+    """A function as a module that is looked into."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_networks_on_every_group_give_no_finding(group):
+    report = check_equivariance(small_network(group), maps(group), group)
+    assert report and report.group == group and len(report.elements) == as_group(group).size
+    assert report.good_sizes == (tuple(maps(group).shape[2:]),)
+    assert [step.law for step in report.steps[:5]] == [f"on {group}"] * 5
+    assert all(max({**s.own, **s.accumulated}.values()) < 1e-12 for s in report.steps)
+
+
+def order(group):
+    return as_group(group).size
+
+
+# By cause: the group, the layer that is replaced, what by, the side of the input, the step that breaks, the reason.
+PLANTED_ELSEWHERE = {
+    "p6m stride": (
+        "p6m",
+        "layer3",
+        lambda: GMaxPool2d(3, 2, 1, hexagonal=True),
+        11,
+        "layer3",
+        "height 11 breaks .* multiple of 4, twice the stride.* 9, 13",
+    ),
+    "p6m pooling over squares": (
+        "p6m",
+        "layer3",
+        lambda: GMaxPool2d(3, 2, 1),
+        None,
+        "layer3",
+        "pools over squares .* hexagonal=True",
+    ),
+    "p6m batch norm": (
+        "p6m",
+        "layer1",
+        lambda: GBatchNorm(2),
+        None,
+        "layer1",
+        "writes values outside of the hexagon.* Use GBatchNorm with hexagonal=True",
+    ),
+    "p6m no output mask": (
+        "p6m",
+        "layer4",
+        lambda: layers_of("p6m")[1](2, 2, 3, padding=1, output_mask=False),
+        None,
+        "layer4",
+        "writes values outside of the hexagon.* Keep the output_mask",
+    ),
+    "p6m one bias": (
+        "p6m",
+        "layer5",
+        lambda: Plus(2, 1, 1, 1),
+        None,
+        "layer5.add",
+        "writes values outside of the hexagon.* multiply by the hexagon",
+    ),
+    "p6m bias": (
+        "p6m",
+        "layer2",
+        lambda: nn.Sequential(Plus(2, 12, 1, 1), Call(lambda x: x * hexagon(9))),
+        None,
+        "layer2.0.add",
+        "adds a bias of its own to each orientation",
+    ),
+    "p6m scale": ("p6m", "layer2", lambda: Times(2, 12, 1, 1), None, "layer2.mul", "scales each orientation by a"),
+    "p6m code of places": ("p6m", "layer2", lambda: Plus(9, 9), None, "layer2.add", "adds a value of its own to each"),
+    "p6m plain convolution": (
+        "p6m",
+        "layer0",
+        lambda: nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), layers_of("p6m")[0](1, 2, 3, padding=1)),
+        None,
+        "layer0.0",
+        "plain convolution of planar maps.* P6MConvZ2",
+    ),
+    "p6m layers of p6": (
+        "p6m",
+        "layer4",
+        lambda: nn.Sequential(CosetMaxPool(), P6ConvZ2(2, 2, 3, padding=1)),
+        None,
+        "layer4.1",
+        r"on p6, which has no mirrored .* the p6m layers \(P6MConvZ2, P6MConvP6M\), or check under 'p6'",
+    ),
+    "p6m layers of p4": (
+        "p6m",
+        "layer4",
+        lambda: nn.Sequential(CosetMaxPool(), P4ConvZ2(2, 2, 3, padding=1)),
+        None,
+        "layer4.1",
+        r"on p4, which follows only 2 of the 12 elements of p6m \(e, r3\). Use the p6m layers \(.*\)[.]$",
+    ),
+    "Oh stride": ("Oh", "layer3", lambda: GMaxPool3d(3, 2, 1), None, "layer3", "depth 4 breaks .* work: 3, 5"),
+    "Oh functions": (
+        "Oh",
+        "layer3",
+        lambda: Call(lambda x: F.max_pool3d(x.flatten(1, 2), (3,), [2], 1).unflatten(1, x.shape[1:3])),
+        None,
+        "layer3.max_pool3d",
+        "depth 4 breaks .* work: 3, 5",
+    ),
+    "Oh kernel": (
+        "Oh",
+        "layer3",
+        lambda: GAvgPool3d((1, 2, 2), 1),
+        None,
+        "layer3",
+        r"kernel \(1, 2, 2\) must be the same on depth, height and width",
+    ),
+    "Oh asymmetric padding": (
+        "Oh",
+        "layer5",
+        lambda: nn.ConstantPad3d((0, 0, 1, 0, 0, 2), 0.0),
+        None,
+        "layer5",
+        r"padding \(0, 1, 0\) before and \(2, 0, 0\) after",
+    ),
+    "Oh padding of one axis": (
+        "Oh",
+        "layer5",
+        lambda: Call(lambda x: F.pad(x, (1, 0))),
+        None,
+        "layer5.pad",
+        r"padding \(0, 0, 1\) before and \(0, 0, 0\) after",
+    ),
+    "Oh flattening": ("Oh", "layer6", lambda: nn.Flatten(), None, "layer6", r"axes of sizes \(2, 48, 2, 2, 2\)"),
+    "Oh bias": ("Oh", "layer2", lambda: Plus(2, 48, 1, 1, 1), None, "layer2.add", "adds a bias of its own to each"),
+    "Oh scale": ("Oh", "layer2", lambda: Times(2, 48, 1, 1, 1), None, "layer2.mul", "scales each orientation by a"),
+    "Oh code of places": (
+        "Oh",
+        "layer2",
+        lambda: Plus(4, 4, 4),
+        None,
+        "layer2.add",
+        "a value of its own to each pixel",
+    ),
+    "Oh batch norm": (
+        "Oh",
+        "layer1",
+        lambda: nn.Sequential(nn.Flatten(1, 2), nn.BatchNorm3d(96), nn.Unflatten(1, (2, 48))),
+        None,
+        "layer1.1",
+        "statistics or scales of its own for each orientation .* Use GBatchNorm",
+    ),
+    "Oh plain layer": (
+        "Oh",
+        "layer4",
+        lambda: nn.Sequential(nn.Flatten(1, 2), nn.Conv3d(96, 96, 1), nn.Unflatten(1, (2, 48))),
+        None,
+        "layer4.1",
+        "is a plain layer on a map on Oh, folded.* Use OHConvOH, or coset pooling",
+    ),
+    "Oh plain convolution": (
+        "Oh",
+        "layer0",
+        lambda: nn.Sequential(nn.Conv3d(1, 1, 3, padding=1), layers_of("Oh")[0](1, 2, 3, padding=1)),
+        None,
+        "layer0.0",
+        "plain convolution of volumes: .* lifting convolution OHConvZ3",
+    ),
+    "Oh layers of O": (
+        "Oh",
+        "layer4",
+        lambda: nn.Sequential(CosetMaxPool(), OConvZ3(2, 2, 3, padding=1)),
+        None,
+        "layer4.1",
+        r"on O, which has no mirrored .* the Oh layers \(OHConvZ3, OHConvOH\), or check under 'O'",
+    ),
+    "p2mm stride": ("p2mm", "layer3", lambda: GMaxPool2d((2, 3), (2, 3)), 7, "layer3", "height 7 breaks .* work: 6, 8"),
+}
+
+
+def hexagon(side):
+    return torch.from_numpy(as_group("p6").stabilizer.support((side, side)))
+
+
+@pytest.mark.parametrize("cause", PLANTED_ELSEWHERE)
+def test_a_cause_planted_on_another_group_is_found_and_explained(cause):
+    group, layer, make, side, name, reason = PLANTED_ELSEWHERE[cause]
+    report = check_equivariance(small_network(group, **{layer: make()}), maps(group, side), group)
+    assert report.first_break is not None and report.first_break.name == name
+    assert len(report.breaks) == 1
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(report.first_break.reason)
+
+
+def test_a_rectangle_keeps_p2mm_and_not_p4():
+    """A kernel and a stride that differ between the axes."""
+    model = small_network("p2mm", layer3=GMaxPool2d((2, 3), (2, 3)))
+    assert check_equivariance(model, pictures((8, 9)), "p2mm")
+    report = check_equivariance(small_network("p4", layer3=GMaxPool2d((2, 3), (2, 3))), pictures((6, 6)), "p4")
+    assert "must be the same on both axes" in report.first_break.reason
+
+
+def test_what_a_hexagonal_pooling_leaves_out_is_no_break():
+    assert check_equivariance(small_network("p6", layer2=Plus(2, 1, 1, 1)), maps("p6"), "p6")
+
+
+def test_sizes_without_a_hexagon_are_refused():
+    with pytest.raises(ValueError, match="x must have H = W odd, in axial coordinates, .* got size 8 x 8"):
+        check_equivariance(small_network("p6"), maps("p6", 8), "p6")
+
+
+def test_what_the_input_has_outside_of_the_hexagon_counts_as_zero():
+    x = maps("p6")
+    given = check_equivariance(small_network("p6"), x, "p6")
+    assert given and not (x[..., ~hexagon(9)] == 0).any()
+
+
+# Maps to smaller groups
+
+LOWERED = {
+    "p4m to p4": ("p4m", "p4", P4ConvP4, "has no mirrored orientations"),
+    "p6m to p6": ("p6m", "p6", P6ConvP6, "has no mirrored orientations"),
+    "p6m to p2": ("p6m", "p2", P2ConvP2, "follows only 2 of the 12 elements of p6m"),
+    "Oh to C4h": ("Oh", "C4h", C4HConvC4H, "follows only 8 of the 48 elements of Oh"),
+}
+
+
+@pytest.mark.parametrize("case", LOWERED)
+@pytest.mark.parametrize("by", ["module", "function"])
+def test_a_restriction_keeps_the_subgroup_and_is_told_under_the_group(case, by):
+    group, subgroup, conv, reason = LOWERED[case]
+    index = order(group) // order(subgroup)
+    step = Restrict(group, subgroup) if by == "module" else Call(lambda x: restrict(x, group, subgroup))
+    model = small_network(group, layer2=step, layer4=conv(2 * index, 2, 3, padding=1))
+    if subgroup != "p6":  # the map left the hexagonal grid
+        model.layer3 = (GMaxPool2d if as_group(group).stabilizer.ndim == 2 else GMaxPool3d)(3, 2, 1)
+    x = maps(group, 5)
+    lower = check_equivariance(model, x, subgroup)
+    assert lower and lower.steps[-3].law == f"on {subgroup}"
+    report = check_equivariance(model, x, group)
+    assert len(report.breaks) == 1 and report.first_break.name.split(".")[0] == "layer2"
+    message = f"lowers the symmetry: it takes a map on {group} and makes one on {subgroup}, which {reason}"
+    assert message in report.first_break.reason and f"check under '{subgroup}'" in report.first_break.reason
+
+
+def test_a_restriction_that_is_undone_is_no_break():
+    undone = nn.Sequential(Restrict("p4m", "p4"), nn.ReLU(), Unrestrict("p4m", "p4"))
+    assert check_equivariance(small_network("p4m", layer2=undone), maps("p4m"), "p4m")
+    between = nn.Sequential(Restrict("p4m", "p4"), P4ConvP4(4, 4, 3, padding=1), Unrestrict("p4m", "p4"))
+    report = check_equivariance(small_network("p4m", layer2=between), maps("p4m"), "p4m")
+    assert [step.name for step in report.breaks] == ["layer2.0"]
+
+
+def test_an_induced_map_moves_as_one_on_the_group():
+    model = nn.Sequential(P4ConvZ2(1, 2, 3, padding=1), Induce("p4m", "p4"), P4MConvP4M(2, 2, 3))
+    report = check_equivariance(model, maps("p4m"), "p4")
+    assert report and [step.law for step in report.steps] == ["on p4", "on p4m", "on p4m"]
 
 
 # The zoo, at its published sizes
@@ -412,10 +724,16 @@ def test_a_tolerance_may_be_given():
         (F.relu, pictures(), "p4", TypeError, "model must be a torch.nn.Module, got function"),
         (nn.ReLU(), pictures().numpy(), "p4", TypeError, "x must be a tensor of real floating-point numbers"),
         (nn.ReLU(), pictures().int(), "p4", TypeError, "x must be a tensor of .*, got torch.int32"),
-        (nn.ReLU(), pictures(), "p6", ValueError, "group must be one of 'p4', .*; got 'p6'"),
+        (nn.ReLU(), pictures(), "p5", ValueError, "group must be one of .*'p4', .*; got 'p5'"),
         (nn.ReLU(), pictures()[0], "p4", ValueError, r"x must be pictures \(N, C, H, W\) .*; got shape \(1, 14, 14\)"),
         (nn.ReLU(), pictures()[:0], "p4", ValueError, "and not empty"),
-        (nn.ReLU(), torch.randn(2, 3, 4, 5, 5), "p4m", ValueError, "x is on p4, .* check it under 'p4'"),
+        (
+            nn.ReLU(),
+            torch.randn(2, 3, 4, 5, 5),
+            "p4m",
+            ValueError,
+            "x has 4 orientations, so it lies on 'p2mm' or 'p4'",
+        ),
         (nn.ReLU(), torch.ones(2, 3, 5, 5), "p4", ValueError, "looks the same however it is moved"),
         (P4ConvZ2(3, 2, 3), pictures(), "p4", ValueError, "P4ConvZ2: x must have shape"),
     ],
@@ -444,8 +762,11 @@ def test_every_layer_of_the_package_passes_alone():
         assert check_equivariance(companion, torch.randn(2, 2, 8, 6, 6), "p4m"), companion
 
 
-def test_the_documentation_shows_what_is_printed(capsys):
-    page = (Path(__file__).parents[2] / "docs" / "equivariance.md").read_text(encoding="utf-8")
-    code, printed = re.search(r"```python\n(.*?)```.*?```\n(.*?)```", page, flags=re.S).groups()
+PAGE = Path(__file__).parents[2] / "docs" / "equivariance.md"
+SHOWN = re.findall(r"```python\n(.*?)```.*?```\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+
+
+@pytest.mark.parametrize("code, printed", SHOWN, ids=["three faults", "on the hexagonal grid"])
+def test_the_documentation_shows_what_is_printed(code, printed, capsys):
     exec(compile(code, "docs/equivariance.md", "exec"), {})
     assert capsys.readouterr().out == printed

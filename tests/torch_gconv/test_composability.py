@@ -13,7 +13,10 @@ from groupy.gconv.geometry import EquivarianceError
 from groupy.gconv.layer_specs import LAYER_SPECS
 from torch_gconv import memory_format
 
-every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
+# The square grid, and one each of the hexagonal grid and of space; test_splitgconv has all of them.
+every_layer = pytest.mark.parametrize(
+    "layer", ["P4ConvZ2", "P4ConvP4", "P4MConvZ2", "P4MConvP4M", "P6ConvP6", "C4HConvZ3", "C4HConvC4H"]
+)
 # PyTorch 2.13 does what it warns of here, in its own code, when it compiles and when it first differentiates forward.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
@@ -34,8 +37,11 @@ def make(layer, channels=(2, 3), ksize=3, **options):
     return module
 
 
-def feature_map(layer, channels=2, size=7):
-    return integers(2, channels, LAYER_SPECS[layer].input_stabilizer_size, size, size)
+def feature_map(layer, channels=2, size=None):
+    """Of a size that keeps equivariance at stride 2, unless one is given: on the hexagonal grid 9 does, 7 does not."""
+    spec = LAYER_SPECS[layer]
+    sides = (size or (9 if spec.ndim == 2 else 5),) * spec.ndim
+    return integers(2, channels, spec.input_stabilizer_size, *sides)
 
 
 def network():
@@ -109,7 +115,7 @@ def test_compiled_layers_see_other_weights_other_batches_and_other_sizes(layer):
     torch.compiler.reset()
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager", dynamic=True)
     for batch, size in ((2, 7), (3, 7), (3, 9)):
-        x = integers(batch, 2, LAYER_SPECS[layer].input_stabilizer_size, size, size)
+        x = integers(batch, 2, LAYER_SPECS[layer].input_stabilizer_size, *(size,) * LAYER_SPECS[layer].ndim)
         assert torch.equal(compiled(x), module(x))
         with torch.no_grad():
             module.weight.add_(1)
@@ -157,8 +163,8 @@ def test_jvp_is_the_layer_itself_since_it_is_linear_in_its_weight(layer):
 
 @every_layer
 def test_forward_mode_over_reverse_mode_is_reverse_mode_over_itself(layer):
-    module = make(layer, (1, 1), 2, bias=False)
-    x = integers(1, 1, module.input_stabilizer_size, 3, 3)
+    module = make(layer, (1, 1), 3 if layer.startswith("P6") else 2, bias=False)
+    x = integers(1, 1, module.input_stabilizer_size, *(3,) * module.spec.ndim)
 
     def loss(weight):
         return (torch.func.functional_call(module, {"weight": weight}, (x,)) ** 2).sum()
@@ -263,7 +269,7 @@ def test_few_and_many_channels_go_by_channels_last(training):
     """As memory_format has measured; float64 has no such kernels."""
 
     def chosen(channels, dtype=torch.float32):
-        return memory_format.choose(torch.zeros(()), (channels, channels, 3, 3), dtype, training, 1, 1, 1, 1)
+        return memory_format.choose(torch.zeros(1, 1, 1, 1), (channels, channels, 3, 3), dtype, training, 1, 1, 1, 1)
 
     due = {3: True, 40: not training, 64: False, 128: False, 256: True, 512: True}
     assert {n: chosen(n) == torch.channels_last for n in due} == due

@@ -37,6 +37,20 @@ def test_folded_maps_are_taken(per_channel):
     assert torch.equal(dropout(x.flatten(1, 2)), y.flatten(1, 2))
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_in_space_whole_fibers_fall_voxel_by_voxel(per_channel):
+    x, dropout = ones(4, 3, 4, 6, 7, 8), GDropout(0.5, per_channel, stabilizer_size=4, ndim=3)
+    torch.manual_seed(1)
+    y = dropout(x)
+    torch.manual_seed(1)
+    assert torch.equal(dropout(x.flatten(1, 2)), y.flatten(1, 2))
+    fibers = y if per_channel else y.flatten(1, 2).unsqueeze(1)
+    assert torch.equal(fibers.amax(2), fibers.amin(2))
+    for axis in range(2, 5):  # slices differ along each axis of the grid
+        assert not torch.equal(fibers[:, :, 0].select(axis, 0), fibers[:, :, 0].select(axis, 1))
+    assert repr(dropout).endswith("ndim=3)")
+
+
 def test_evaluation_changes_nothing():
     x = ones(1, 2, 4, 3, 3)
     assert GDropout(0.5).eval()(x) is x
@@ -70,3 +84,7 @@ def test_what_does_not_fit_is_refused():
         GDropout(1.5)
     with pytest.raises(ValueError, match="GDropout: x must have shape .* needs the argument stabilizer_size"):
         GDropout(0.5, per_channel=True)(torch.zeros(1, 8, 3, 3))
+    with pytest.raises(
+        ValueError, match=r"GDropout: x must be a map on a grid with ndim=2, got shape \(1, 2, 8, 3, 3, 3\)"
+    ):
+        GDropout(0.5)(torch.zeros(1, 2, 8, 3, 3, 3))

@@ -109,6 +109,32 @@ def network():
     )
 
 
+def hexagonal_network():
+    return on_integers(
+        nn.Sequential(
+            torch_gconv.P6MConvZ2(2, 2, 3, padding=1),
+            torch_gconv.Restrict("p6m", "p6"),
+            torch_gconv.GBatchNorm(4, hexagonal=True),
+            torch_gconv.GMaxPool2d(3, 2, 1, hexagonal=True),
+            torch_gconv.P6ConvP6(4, 2, 3),
+            torch_gconv.GGlobalMaxPool(hexagonal=True),
+        )
+    )
+
+
+def network_in_space():
+    return on_integers(
+        nn.Sequential(
+            torch_gconv.D4HConvZ3(2, 2, (2, 3, 3), padding=1),
+            torch_gconv.GBatchNorm(2),
+            torch_gconv.GMaxPool3d((2, 1, 1)),
+            torch_gconv.Restrict("D4h", "C4h"),
+            torch_gconv.C4HConvC4H(4, 2, 3, padding="same", padding_mode="replicate", flat_channels=True),
+            torch_gconv.CosetMaxPool(8, ndim=3),
+        )
+    )
+
+
 # For each: what makes the model; what makes its input; the input's shape, and the shape of another one
 MODELS = {
     "lifting convolutions": (lambda: convolutions(P4MConvZ2), integers, (2, 2, 9, 9), (3, 2, 11, 15)),
@@ -116,6 +142,8 @@ MODELS = {
     "companions": (companions, integers, (2, 2, 4, 8, 8), (3, 2, 4, 16, 4)),
     "normalizations": (normalizations, signs, (2, 4, 4, 6, 6), (3, 4, 4, 4, 8)),
     "a network": (network, integers, (2, 2, 8, 8), (3, 2, 10, 14)),
+    "a hexagonal network": (hexagonal_network, integers, (2, 2, 9, 9), (3, 2, 13, 13)),
+    "a network in space": (network_in_space, integers, (2, 2, 5, 6, 8), (3, 2, 5, 10, 4)),
 }
 
 

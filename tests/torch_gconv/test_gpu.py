@@ -21,7 +21,7 @@ def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(laye
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.from_numpy(rng.integers(-3, 4, parameter.shape)))
-    x = torch.from_numpy(rng.integers(-3, 4, (2, 3 * S, 9, 9)).astype(np.float32))
+    x = torch.from_numpy(rng.integers(-3, 4, (2, 3 * S, *(9,) * LAYER_SPECS[layer].ndim)).astype(np.float32))
 
     def run(device):
         net.to(device).zero_grad()
@@ -53,7 +53,10 @@ def test_a_gradient_is_the_same_bits_every_time():
 @pytest.mark.parametrize("layer", LAYER_SPECS)
 def test_on_a_gpu_filters_are_folded_anew_and_never_stale(layer):
     S = LAYER_SPECS[layer].input_stabilizer_size
-    net, x = getattr(torch_gconv, layer)(2, 3, 3).cuda().eval(), torch.randn(2, 2, S, 5, 5, device="cuda")
+    net, x = (
+        getattr(torch_gconv, layer)(2, 3, 3).cuda().eval(),
+        torch.randn(2, 2, S, *(5,) * LAYER_SPECS[layer].ndim, device="cuda"),
+    )
     with torch.no_grad():
         net(x)
         net.weight.data.mul_(2)
@@ -65,7 +68,10 @@ def test_on_a_gpu_filters_are_folded_anew_and_never_stale(layer):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_autocast_keeps_the_gradients_in_float32(layer, dtype):
     S = LAYER_SPECS[layer].input_stabilizer_size
-    net, x = getattr(torch_gconv, layer)(2, 3, 3).cuda(), torch.randn(2, 2, S, 5, 5, device="cuda")
+    net, x = (
+        getattr(torch_gconv, layer)(2, 3, 3).cuda(),
+        torch.randn(2, 2, S, *(5,) * LAYER_SPECS[layer].ndim, device="cuda"),
+    )
     with torch.autocast("cuda", dtype):
         y = net(x)
     assert y.dtype == dtype

@@ -10,16 +10,19 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 import torch_gconv
-from groupy.gconv.layer_specs import LAYER_SPECS
 from torch_gconv import P4ConvP4, P4MConvP4M
 
-every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
+# The square grid, and one each of the hexagonal grid and of space; test_splitgconv has all of them.
+every_layer = pytest.mark.parametrize(
+    "layer", ["P4ConvZ2", "P4ConvP4", "P4MConvZ2", "P4MConvP4M", "P6ConvP6", "C4HConvZ3", "C4HConvC4H"]
+)
 
 
 def evaluating(layer="P4ConvP4", **options):
     """A layer in evaluation that has kept its filters, and an input."""
     module = getattr(torch_gconv, layer)(2, 3, 3, **options).eval()
-    x = torch.randn(2, 2, module.input_stabilizer_size, 5, 5, dtype=module.weight.dtype)
+    size = (5,) * module.spec.ndim
+    x = torch.randn(2, 2, module.input_stabilizer_size, *size, dtype=module.weight.dtype)
     with torch.no_grad():
         module(x)
     return module, x

@@ -1,6 +1,7 @@
 """Normalization in PyTorch: one set of statistics for all elements of the stabilizer."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -69,6 +70,22 @@ def test_folded_maps_and_any_layout_are_taken(norm, training):
 
 
 @both
+@pytest.mark.parametrize("training", [True, False])
+def test_volumes_are_maps_with_more_pixels(norm, training):
+    """Statistics do not ask where a pixel is: a volume in slices is a picture with more rows."""
+    norm, x = copy.deepcopy(norm).train(training), feature_map(4, 4, 8, 3, 5, 2)
+    twin = copy.deepcopy(norm)
+    y = norm(x)
+    assert torch.equal(y, twin(x.flatten(3, 4)).reshape(x.shape))
+    assert all(torch.equal(a, b) for a, b in zip(norm.buffers(), twin.buffers()))
+    folded = x.flatten(1, 2)
+    assert torch.equal(norm(folded), norm(x).flatten(1, 2))
+    channels_last = norm(folded.contiguous(memory_format=torch.channels_last_3d))
+    assert channels_last.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(channels_last, norm(x).flatten(1, 2))
+
+
+@both
 def test_an_empty_batch_is_taken_in_evaluation(norm):
     assert copy.deepcopy(norm).eval()(torch.zeros(0, 4, 8, 5, 5)).shape == (0, 4, 8, 5, 5)
 
@@ -100,7 +117,10 @@ def test_synchronized_batch_normalization_is_pytorchs_own():
 
 @both
 def test_a_map_with_other_channels_is_refused(norm):
-    with pytest.raises(ValueError, match=r"G(Batch|Group)Norm: x must have shape \(N, 4, S, H, W\) or \(N, 4 \* S"):
+    with pytest.raises(
+        ValueError, match=r"G(Batch|Group)Norm: x must have shape \(N, 4, S, \[D, \]H, W\) or \(N, 4 \* S"
+    ):
         norm(torch.zeros(1, 3, 8, 2, 2))
-    with pytest.raises(ValueError, match=r"got \(1, 6, 2, 2\)"):
-        norm(torch.zeros(1, 6, 2, 2))
+    for shape in ((1, 6, 2, 2), (1, 6, 2, 2, 2), (1, 3, 8, 2, 2, 2), (1, 4, 2)):
+        with pytest.raises(ValueError, match=rf"got {re.escape(str(shape))}"):
+            norm(torch.zeros(shape))

@@ -1,5 +1,6 @@
 """to_planar gives the same bits from stock modules alone; equality_report can tell when something does not."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from conformance.integer_weights import integer_weights
 from groupy.gconv.layer_specs import LAYER_SPECS
 from groupy.gconv.make_filter_masks import make_p4m_masks_segregate_mirrors
 from groupy.gconv.published_models import BATCH_NORM_EPS
-from torch_gconv import GBatchNorm, GDropout, P4ConvP4, P4ConvZ2, P4MConvP4M, models
+from torch_gconv import GBatchNorm, GDropout, P4ConvP4, P4ConvZ2, P4MConvP4M, layer_of, models
 from torch_gconv.equality import equality_report
 from torch_gconv.planar import planar_form, to_planar
 from torch_gconv.residual import GResidualBlock
@@ -90,12 +91,37 @@ class TestLayers:
         "bfloat16": {"dtype": torch.bfloat16},
     }
 
-    @pytest.mark.parametrize("layer", LAYER_SPECS)
+    @pytest.mark.parametrize("layer", ["P4ConvZ2", "P4ConvP4", "P4MConvZ2", "P4MConvP4M"])
     @pytest.mark.parametrize("options", options.values(), ids=options)
     def test_layers_are_planar_convolutions(self, layer, options):
         module = integers(getattr(torch_gconv, layer)(2, 4, **{"kernel_size": 3, **options}))
         x = picture(2, 2, module.input_stabilizer_size, 7, 7, dtype=module.weight.dtype)
         assert_planar_is_same(module, x, x.flatten(1, 2))
+
+    @pytest.mark.parametrize("layer", LAYER_SPECS)
+    @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"flat_channels": True}], ids=str)
+    def test_layers_of_all_groups_have_planar_forms(self, layer, options):
+        module = integers(layer_of(LAYER_SPECS[layer])(2, 2, 3, **options))
+        x = picture(2, 2, module.input_stabilizer_size, *(5,) * module.spec.ndim)
+        assert_planar_is_same(module, x, x.flatten(1, 2))
+
+    in_space = {
+        "padding of several sizes": {"kernel_size": (1, 2, 2), "padding": (2, 1, 0)},
+        "an even kernel, padding as needed": {"kernel_size": 2, "padding": "same"},
+        "an even kernel, reflected padding": {"kernel_size": 2, "padding": "same", "padding_mode": "reflect"},
+        "replicated padding": {"kernel_size": (1, 4, 4), "padding": "same", "padding_mode": "replicate"},
+        "circular padding": {"kernel_size": 2, "padding": "same", "padding_mode": "circular"},
+    }
+
+    @pytest.mark.parametrize("options", in_space.values(), ids=in_space)
+    def test_layers_of_volumes_are_ordinary_convolutions(self, options):
+        module = integers(torch_gconv.C4HConvC4H(2, 2, **options))
+        assert_planar_is_same(module, picture(1, 2, 8, 4, 5, 6))
+
+    @pytest.mark.parametrize("options", [{"output_mask": False}, {"output_mask": torch.eye(5).bool()}], ids=str)
+    def test_output_masks_are_multiplied_in(self, options):
+        module = integers(torch_gconv.P6ConvP6(2, 2, 3, padding=1, **options))
+        assert_planar_is_same(module, picture(2, 2, 6, 5, 5))
 
     companions = {
         "GBatchNorm": GBatchNorm(2),
@@ -129,6 +155,38 @@ class TestLayers:
             assert torch.equal(planar(given), expected)
         for a, b in zip(planar.buffers(), companion.buffers()):
             assert torch.equal(a, b)
+
+    others = {
+        "GMaxPool3d": (torch_gconv.GMaxPool3d(2), (2, 4, 5, 6, 6)),
+        "GAvgPool3d": (torch_gconv.GAvgPool3d(3, 2, 1, count_include_pad=False), (2, 4, 5, 5, 5)),
+        "GBatchNorm in space": (GBatchNorm(2), (2, 4, 3, 5, 4)),
+        "GGroupNorm in space": (torch_gconv.GGroupNorm(2, 2), (2, 4, 3, 5, 4)),
+        "CosetMaxPool in space": (torch_gconv.CosetMaxPool(4, ndim=3), (2, 4, 3, 5, 4)),
+        "GGlobalMeanPool in space": (torch_gconv.GGlobalMeanPool(4, ndim=3), (2, 4, 3, 5, 4)),
+        "GDropout in space": (GDropout(ndim=3), (2, 4, 3, 5, 4)),
+        "GDropout by channels in space": (GDropout(0.5, True, 4, ndim=3), (2, 4, 3, 5, 4)),
+        "GBatchNorm of hexagons": (GBatchNorm(2, hexagonal=True).eval(), (2, 6, 5, 5)),
+        "GMaxPool2d of hexagons": (torch_gconv.GMaxPool2d(3, 2, 1, hexagonal=True), (2, 6, 9, 9)),
+        "GGlobalMaxPool of hexagons": (torch_gconv.GGlobalMaxPool(6, hexagonal=True), (2, 6, 5, 5)),
+        "GGlobalMeanPool of hexagons": (torch_gconv.GGlobalMeanPool(6, hexagonal=True), (2, 6, 5, 5)),
+    }
+
+    @pytest.mark.parametrize("companion, shape", others.values(), ids=others)
+    def test_companions_in_space_and_on_hexagons_have_planar_forms(self, companion, shape):
+        companion, x = integers(copy.deepcopy(companion)), picture(2, *shape)
+        planar = to_planar(companion)
+        assert is_stock(planar)
+        for given in (x, x.flatten(1, 2)):
+            torch.manual_seed(0)
+            expected = companion(given)
+            torch.manual_seed(0)
+            assert torch.equal(planar(given), expected)
+
+    @pytest.mark.parametrize(
+        "name, shape", [("Restrict", (2, 8, 3, 3)), ("Unrestrict", (4, 4, 3, 3)), ("Induce", (2, 4, 3, 3))]
+    )
+    def test_subgroup_maps_have_planar_forms(self, name, shape):
+        assert_planar_is_same(getattr(torch_gconv, name)("p4m", "p4"), picture(2, *shape))
 
     @pytest.mark.parametrize(
         "pool", [torch_gconv.CosetMeanPool(), torch_gconv.GGlobalMaxPool(), GDropout(per_channel=True)]
@@ -288,8 +346,12 @@ class Branching(GResidualBlock):
 
 class TestErrors:
     def test_an_overridden_forward_is_no_planar_convolution(self):
-        with pytest.raises(TypeError, match="Sequential.0, of class DoubledConv, overrides SplitGConv2D.forward"):
+        with pytest.raises(TypeError, match="Sequential.0, of class DoubledConv, overrides SplitGConv.forward"):
             to_planar(nn.Sequential(DoubledConv(1, 2, 3)))
+
+    def test_a_hexagonal_normalization_that_takes_statistics_is_refused(self):
+        with pytest.raises(ValueError, match=r"GBatchNorm of hexagonal maps .* call model.eval\(\) first"):
+            to_planar(nn.Sequential(GBatchNorm(2, hexagonal=True)))
 
     def test_forward_hooks_are_refused(self):
         net = Net()
@@ -347,6 +409,28 @@ class TestEqualityReport:
         (conv,) = (c for c in report.comparisons if c.path == "rest.2")
         assert 0 < conv.difference <= conv.bound < 1e-3 * net(x).abs().max()
         assert "but for rounding" in str(report)
+
+    @pytest.mark.parametrize(
+        "model, shape",
+        [
+            (
+                lambda: nn.Sequential(torch_gconv.OConvZ3(2, 2, 3), GBatchNorm(2), torch_gconv.CosetMeanPool()),
+                (2, 5, 4, 5),
+            ),
+            (lambda: nn.Sequential(torch_gconv.P6ConvZ2(2, 2, 3), GBatchNorm(2, hexagonal=True)), (2, 7, 7)),
+        ],
+        ids=["in space", "hexagonal"],
+    )
+    def test_rounding_is_bounded_in_space_and_on_hexagons(self, model, shape):
+        model = model().eval()
+        planar, x = to_planar(model), torch.randn(2, *shape, generator=torch.manual_seed(0))
+        with torch.no_grad():
+            planar[0].conv.weight *= 1 + torch.finfo(torch.float32).eps
+        report = equality_report(model, planar, x)
+        assert not report.same and report.comparisons[0].bound > 0 and report.unexplained == ()
+        with torch.no_grad():
+            planar[0].conv.weight *= 1.01
+        assert equality_report(model, planar, x).unexplained
 
     def test_a_difference_between_layers_that_agree_is_unexplained(self, net, x):
         planar = to_planar(net)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import torch_gconv
+from groupy.garray.C4h_array import C4h
 from groupy.garray.D4_array import D4
 from groupy.gconv.geometry import EquivarianceError, EquivarianceWarning
 from groupy.gconv.reference import left_translate
@@ -11,7 +12,9 @@ from torch_gconv import (
     CosetMaxPool,
     CosetMeanPool,
     GAvgPool2d,
+    GAvgPool3d,
     GMaxPool2d,
+    GMaxPool3d,
     coset_l2_pooling,
     coset_max_pooling,
     coset_mean_pooling,
@@ -132,6 +135,79 @@ def test_global_pooling_is_invariant(name, reduce, h):
     assert torch.equal(getattr(torch_gconv, name)(stabilizer_size=8)(x.flatten(1, 2)), module(x))
 
 
+def moved_volume(x, h):
+    """L_h x, for an element of C4h by its number, of a map on C4h or of a volume."""
+    on_group = x.numpy() if x.dim() == 6 else x.unsqueeze(2).numpy()
+    return torch.tensor(left_translate(on_group, C4h, C4h[h])).reshape(x.shape)
+
+
+class TestInSpace:
+    pools = pytest.mark.parametrize(
+        "pool, size",
+        [
+            (GMaxPool3d(2), (4, 2, 2)),
+            (GMaxPool3d(3, 2, 1), (5, 3, 3)),
+            (GMaxPool3d(2, dilation=2), (5, 5, 5)),
+            (GAvgPool3d(2), (2, 4, 4)),
+            (GAvgPool3d(3, 2, 1), (3, 5, 5)),
+        ],
+        ids=str,
+    )
+
+    def test_spatial_pooling_is_ordinary_pooling_of_each_map(self):
+        x, F = feature_map(2, 3, 4, 7, 5, 6), torch.nn.functional
+        assert torch.equal(GMaxPool3d(2, 1)(x).flatten(1, 2), F.max_pool3d(x.flatten(1, 2), 2, 1))
+        planar = F.avg_pool3d(x.flatten(1, 2), (3, 1, 2), 1, (1, 0, 1), count_include_pad=False)
+        with pytest.warns(EquivarianceWarning, match=r"GAvgPool3d: kernel \(3, 1, 2\) must be the same"):
+            assert torch.equal(GAvgPool3d((3, 1, 2), 1, (1, 0, 1), False)(x).flatten(1, 2), planar)
+
+    @pools
+    @every_element
+    def test_spatial_pooling_moves_with_its_input(self, pool, size, h):
+        x = integers(2, 3, 8, *size) * 216  # means of eight and of twenty-seven are integers
+        assert torch.equal(pool(moved_volume(x, h)), moved_volume(pool(x), h))
+        assert torch.equal(pool(x.flatten(1, 2)), pool(x).flatten(1, 2))
+
+    @pools
+    def test_spatial_pooling_has_gradients_of_gradients(self, pool, size):
+        x = feature_map(1, 1, 2, *size).requires_grad_()
+        assert torch.autograd.gradcheck(pool, x, fast_mode=True)
+        assert torch.autograd.gradgradcheck(lambda x: pool(x) ** 2, x, fast_mode=True)
+
+    @pytest.mark.parametrize("pool", [GMaxPool3d, GAvgPool3d])
+    def test_a_size_that_breaks_equivariance_is_refused(self, pool):
+        with pytest.raises(
+            EquivarianceError, match=f"{pool.__name__}: depth 7 breaks .* Nearest sizes that work: 6, 8"
+        ):
+            pool(2, strict=True)(torch.zeros(1, 1, 8, 7, 6, 6))
+        with pytest.raises(TypeError, match=f"{pool.__name__}: stride must be an integer or a triple"):
+            pool(2, stride="2")
+
+    @every_coset_pooling
+    @every_element
+    def test_coset_pooling_moves_as_a_volume(self, name, h):
+        x, module = integers(2, 3, 8, 3, 4, 4), getattr(torch_gconv, f"Coset{name}Pool")
+        pooled = module()(x)
+        # The sum under a root, or over a fiber, is of the same integers in another order.
+        assert pooled.shape == (2, 3, 3, 4, 4) and torch.equal(module()(moved_volume(x, h)), moved_volume(pooled, h))
+        assert torch.equal(module(8, ndim=3)(x.flatten(1, 2)), pooled) and torch.equal(module(8, ndim=3)(x), pooled)
+
+    @pytest.mark.parametrize("name, reduce", [("GGlobalMaxPool", torch.amax), ("GGlobalMeanPool", torch.mean)])
+    def test_global_pooling_is_over_all_voxels(self, name, reduce):
+        x, module = integers(2, 3, 8, 2, 4, 4), getattr(torch_gconv, name)
+        assert torch.equal(module()(x), reduce(x, dim=(2, 3, 4, 5)))
+        assert torch.equal(module(8, ndim=3)(x.flatten(1, 2)), module()(x))
+
+    def test_a_folded_volume_is_not_taken_for_a_map_on_the_plane(self):
+        """(N, C * S, D, H, W) with D = S would be one, but for ndim."""
+        x = integers(2, 8, 8, 3, 3)
+        assert CosetMaxPool(8)(x).shape == (2, 8, 3, 3) and CosetMaxPool(8, ndim=3)(x).shape == (2, 1, 8, 3, 3)
+        with pytest.raises(ValueError, match=r"CosetMaxPool: .* \(N, C, 8, H, W\) .* made for a grid with ndim=2"):
+            CosetMaxPool(8)(integers(2, 1, 8, 3, 3, 3))
+        with pytest.raises(ValueError, match=r"CosetMaxPool: .* \(N, C, 8, D, H, W\) .* made for a grid with ndim=3"):
+            CosetMaxPool(8, ndim=3)(integers(2, 8, 3, 3))
+
+
 def test_pooling_over_a_part_of_the_fiber_is_not_invariant():
     """The checks above can fail."""
     x = integers(2, 3, 8, 4, 4)
@@ -165,7 +241,7 @@ def test_the_norm_of_a_zero_fiber_has_a_zero_gradient():
 
 
 def test_a_map_that_does_not_fit_is_named():
-    with pytest.raises(ValueError, match=r"CosetMaxPool: x must have shape \(N, C, S, H, W\).*stabilizer_size"):
+    with pytest.raises(ValueError, match=r"CosetMaxPool: x must have shape \(N, C, S, \[D, \]H, W\).*stabilizer_size"):
         CosetMaxPool()(torch.zeros(1, 8, 3, 3))
     with pytest.raises(ValueError, match=r"CosetMeanPool: .* \(N, C \* 8, H, W\), got \(1, 12, 3, 3\)"):
         CosetMeanPool(stabilizer_size=8)(torch.zeros(1, 12, 3, 3))
@@ -174,3 +250,4 @@ def test_a_map_that_does_not_fit_is_named():
 def test_modules_read_as_their_calls():
     assert repr(GMaxPool2d(2)) == "GMaxPool2d(kernel_size=2, stride=2, padding=0)"
     assert repr(CosetMaxPool(stabilizer_size=8)) == "CosetMaxPool(stabilizer_size=8)"
+    assert repr(CosetMaxPool(8, 3)) == "CosetMaxPool(stabilizer_size=8, ndim=3)"

@@ -2,7 +2,8 @@
 
 Causes are tried in the order of CAUSES; the first that recognizes the step gives the reason. Each
 is a function of the Evidence that returns a sentence, or None.
-Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), sections 6.2 and 6.3.
+Sources: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), sections 6.2 and 6.3; HexaConv paper
+(Hoogeboom et al. 2018, arXiv:1803.02108), section 4.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,19 @@ from typing import Optional
 import numpy as np
 
 from groupy.garray.finitegroup import FiniteGroup
-from groupy.gconv.equivariance.laws import Law
+from groupy.gconv.equivariance.laws import Law, elements_of
 from groupy.gconv.equivariance.trace import Call
-from groupy.gconv.layer_specs import LAYER_SPECS
+from groupy.gconv.layer_specs import LAYER_SPECS, name_of
+
+# What maps on the grid are called, by its dimension.
+_MAPS = {2: "planar maps", 3: "volumes"}
+
+# The most elements that a reason lists.
+_FEW = 8
+
+# What keeps a map zero outside of its hexagon, by the role of what does not.
+_MASK = "Keep the output_mask of a G-convolution, or multiply by the hexagon."
+_MENDS = {"normalization": "Use GBatchNorm with hexagonal=True.", "pooling": "Pool with hexagonal=True."}
 
 
 @dataclass(frozen=True)
@@ -22,8 +33,10 @@ class Evidence:
 
     group: whose elements move the input
     takes, gives: the laws of its first input and of its output; takes is None if that obeys none
-    covered: gives covers all elements that the input obeys
-    pairs: (got, due) by words: the output for the moved input, and the moved output; got is None if it was refused
+    words: of the elements that the inputs obey
+    pairs: (got, due) by words, of those that gives covers: the output for the moved input, and the moved output;
+        got is None if it was refused
+    points: which ones of the output's grid are a hexagonal map's, booleans; None if all are
     allowance: differences up to here are rounding
     """
 
@@ -31,14 +44,20 @@ class Evidence:
     group: FiniteGroup
     takes: Optional[Law]
     gives: Law
-    covered: bool
+    words: tuple
     pairs: dict
+    points: Optional[np.ndarray]
     allowance: float
 
     @property
     def label(self):
         """How to call the step."""
         return self.call.label
+
+    @property
+    def elements(self):
+        """The Elements that the inputs obey."""
+        return [elements_of(self.group)[word] for word in self.words]
 
 
 def explain(evidence):
@@ -67,10 +86,38 @@ def flattening(label, before, after):
     )
 
 
+def lowering(label, group, before, after):
+    """The reason of a step after which the orientations are those of another group, before and after as laws."""
+    elements = elements_of(group)
+    followed = [word for word, h in elements.items() if after.knows(h)]
+    determinants = {word: round(np.linalg.det(h.matrix)) for word, h in elements.items()}
+    if followed == [word for word, sign in determinants.items() if sign > 0]:
+        has = "has no mirrored orientations, so it follows turns alone"
+    else:
+        listed = f" ({', '.join(followed)})" if len(followed) <= _FEW else ""
+        has = f"follows only {len(followed)} of the {len(elements)} elements of {name_of(group)}{listed}"
+    at = f", or check under {name_of(after.fiber)!r}" if len(followed) == after.fiber.size else ""
+    if before is not None and before.fiber is not None and all(map(before.knows, elements.values())):
+        return (
+            f"{label}: lowers the symmetry: it takes a map {before.name} and makes one {after.name}, which {has}. "
+            f"Stay on {name_of(before.fiber)}{at}."
+        )
+    layers = ", ".join(_layer(group, lifting) for lifting in (True, False))
+    return f"{label}: makes a map {after.name}, which {has}. Use the {name_of(group)} layers ({layers}){at}."
+
+
+def hexagonless(label, size):
+    """The reason of a step that makes a map of a size that holds no hexagon."""
+    return (
+        f"{label}: makes a map of size {' x '.join(map(str, size))}, which holds no hexagon that turns onto itself: "
+        "that takes an odd square, in axial coordinates."
+    )
+
+
 def unsteady(evidence):
     """What differs already when nothing is moved."""
-    got, due = evidence.pairs["e"]
-    if got is not None and not np.array_equal(got, due, equal_nan=True):
+    got, due = (_inside(evidence, array) for array in evidence.pairs["e"])
+    if got is not None and not np.isclose(got, due, rtol=0, atol=evidence.allowance, equal_nan=True).all():
         return (
             f"{evidence.label}: gives something else each time it is run, on the same input too: it keeps a state "
             "or draws random numbers."
@@ -78,19 +125,48 @@ def unsteady(evidence):
     return None
 
 
-def lost_mirrors(evidence):
-    """A map on p4 in a network that is to be equivariant under p4m."""
-    if not evidence.covered:
+def lost_symmetry(evidence):
+    """A map on a smaller group than the network is to be equivariant under, as one on p4 under p4m."""
+    if not all(map(evidence.gives.knows, evidence.elements)):
+        return lowering(evidence.label, evidence.group, evidence.takes, evidence.gives)
+    return None
+
+
+def left_hexagon(evidence):
+    """A hexagonal map that is as it ought to be, but not zero outside of its hexagon."""
+    if evidence.points is not None and _fits(evidence, _equal):
         return (
-            f"{evidence.label}: makes a map {evidence.gives.name}, which has no mirrored orientations, so it "
-            "follows turns alone. Use the p4m layers (P4MConvZ2, P4MConvP4M), or check under 'p4'."
+            f"{evidence.label}: writes values outside of the hexagon, where a map on the hexagonal grid must be zero, "
+            f"since they do not turn with it. {_MENDS.get(evidence.call.facts.role, _MASK)}"
+        )
+    return None
+
+
+def square_pooling(evidence):
+    """Pooling over squares of a hexagonal map's array."""
+    facts = evidence.call.facts
+    turns_boxes = all(h.keeps_boxes for h in evidence.elements)
+    if facts.role == "pooling" and not facts.hexagonal and not turns_boxes:
+        return (
+            f"{evidence.label}: pools over squares of the array, which on the hexagonal grid do not turn into each "
+            "other. Pool with hexagonal=True, over hexagons of odd ksize."
         )
     return None
 
 
 def window_arithmetic(evidence):
-    """Stride, size and padding, after design rule (size + 2 * pad - extent) % stride == 0."""
-    return evidence.call.window_break()
+    """Stride, size and padding, after geometry.Window.equivariance_break."""
+    law, elements = evidence.gives, elements_of(evidence.group).values()
+    group = evidence.group if all(map(law.knows, elements)) else law.fiber
+    return evidence.call.window_break(group.stabilizer)
+
+
+def no_hexagon(evidence):
+    """An output on the hexagonal grid that holds no hexagon."""
+    law, shape = evidence.gives, evidence.call.output_shape
+    if all(law.covers(h, shape) for h in evidence.elements):
+        return None
+    return hexagonless(evidence.label, law.size(shape))
 
 
 def own_statistics(evidence):
@@ -138,8 +214,8 @@ def plain_layer(evidence):
         )
     if takes.pixels and role == "convolution":
         return (
-            f"{label}: is a plain convolution of planar maps: its filters do not turn with them. Use the lifting "
-            f"convolution {_layer(evidence.group, lifting=True)}."
+            f"{label}: is a plain convolution of {_MAPS[takes.ndim]}: its filters do not turn with them. Use the "
+            f"lifting convolution {_layer(evidence.group, lifting=True)}."
         )
     return f"{label}: is a plain layer that mixes pixels. Pool over the pixels before it." if takes.pixels else None
 
@@ -153,8 +229,11 @@ def own_values_of_pixels(evidence):
 
 CAUSES = (
     unsteady,
-    lost_mirrors,
+    lost_symmetry,
+    left_hexagon,
+    square_pooling,
     window_arithmetic,
+    no_hexagon,
     own_statistics,
     own_bias,
     own_scale,
@@ -172,16 +251,33 @@ def _layer(group, lifting):
 
 
 def _fits(evidence, kind):
-    """Whether got and due are related in this way for every element."""
-    pairs = [(got, due) for got, due in evidence.pairs.values() if got is not None and got.shape == due.shape]
-    return len(pairs) == len(evidence.pairs) and all(kind(evidence, got, due) for got, due in pairs)
+    """Whether got and due, as they are on the points of the map, are related in this way for every element."""
+    pairs = [tuple(_inside(evidence, array) for array in pair) for pair in evidence.pairs.values()]
+    return all(_comparable(got, due) and kind(evidence, got, due) for got, due in pairs)
+
+
+def _comparable(got, due):
+    return got is not None and got.shape == due.shape and bool(np.isfinite(got).all() and np.isfinite(due).all())
+
+
+def _inside(evidence, array):
+    """(N, ..., points): the array with one axis for the points of the grid, if there is a grid; None for None."""
+    ndim = evidence.gives.ndim
+    if array is None or not ndim:
+        return array
+    if evidence.points is not None and array.shape[-ndim:] == evidence.points.shape:
+        return array[..., evidence.points]
+    return array.reshape(*array.shape[:-ndim], -1)
 
 
 def _fibers(evidence, array):
     """(fibers, samples): the values that share channel and orientation, over pictures and pixels."""
-    n_grid = 2 if evidence.gives.pixels else 0
-    n_fibers = int(np.prod(array.shape[1 : array.ndim - n_grid]))
+    n_fibers = int(np.prod(array.shape[1 : array.ndim - evidence.gives.pixels]))
     return np.moveaxis(array, 0, -1).reshape(n_fibers, -1)
+
+
+def _equal(evidence, got, due):
+    return np.abs(got - due).max(initial=0.0) <= evidence.allowance
 
 
 def _constant(evidence, got, due):

@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from groupy.gconv.equivariance.judge import Judge
-from groupy.gconv.equivariance.laws import as_group, elements_of, law_of_input, plane_group
+from groupy.gconv.equivariance.laws import elements_of, law_of_input
 from groupy.gconv.equivariance.report import EquivarianceReport
 from groupy.gconv.equivariance.sizes import good_sizes
+from groupy.gconv.layer_specs import as_group, name_of
 
 # In float64 rounding errors are near 1e-16 times the square root of the number of terms, 1e-11 after a
 # deep network that cancels a lot. What is under 1e-6 drowns in the rounding of float32, in which networks run.
@@ -25,19 +26,21 @@ def check(trace_of, x, group, tolerance=TOLERANCE, refusals=(ValueError,)):
     """The EquivarianceReport of a network.
 
     trace_of: runs the network on a float64 array and returns the Trace
-    x: (N, C, H, W), or on a group (N, C, S, H, W)
-    group: 'p4', 'p4m', 'C4', 'D4', or groupy's C4 or D4
+    x: (N, C, H, W), or on a group (N, C, S, H, W); in three dimensions (N, C, D, H, W) or (N, C, S, D, H, W).
+        On the hexagonal grid H = W is odd, and what is outside of the hexagon counts as zero
+    group: a name in groupy.gconv.layer_specs.GROUPS, as 'p4', its stabilizer's, as 'C4', or that FiniteGroup itself;
+        the dimension follows from it
     refusals: the exceptions by which the network, or a call of it, refuses a shape
 
-    Raises ValueError for another group; if x has another shape, is on a smaller group, or looks the same
-    however it is moved; and if the network returns no tensor that is computed from x.
+    Raises ValueError for another group; if x has another shape, is on a group that does not have all elements
+    of this one, or looks the same however it is moved; and if the network returns no tensor that is computed from x.
     """
     group = as_group(group)
-    elements = elements_of(group)
-    law = law_of_input(x.shape)
-    if not all(law.covers(h) for h in elements.values()):
-        raise ValueError(f"x is {law.name}, which has no mirrored orientations: check it under 'p4'.")
-    moved = {word: law.move(x, h) for word, h in elements.items()}
+    elements, ndim = elements_of(group), group.stabilizer.ndim
+    law = law_of_input(x.shape, group)
+    bounds = None if group.stabilizer.is_orthogonal else group
+    moved = {word: law.move(x, h, bounds) for word, h in elements.items()}
+    x = moved["e"]
     if all(np.array_equal(array, x) for array in moved.values()):
         raise ValueError("x looks the same however it is moved, so it shows nothing. Give random numbers.")
 
@@ -48,8 +51,9 @@ def check(trace_of, x, group, tolerance=TOLERANCE, refusals=(ValueError,)):
             return None
 
     def windows_at(size):
-        trace = try_to_trace(np.zeros((1, *x.shape[1:-2], *size)))
-        return trace and [(call.facts.window, call.input_shape[-2:]) for call in trace.calls if call.facts.window]
+        shape = (1, *x.shape[1:-ndim], *size)
+        trace = try_to_trace(np.zeros(shape)) if all(law.covers(h, shape) for h in elements.values()) else None
+        return trace and [found for call in trace.calls if (found := call.window_on(ndim))]
 
     judge = Judge(trace_of(x), group, elements, tolerance, refusals)
     # Networks run twice on each moved input, so that only one run's feature maps are in memory at a time.
@@ -61,12 +65,12 @@ def check(trace_of, x, group, tolerance=TOLERANCE, refusals=(ValueError,)):
         for i, step in enumerate(steps)
     ]
     return EquivarianceReport(
-        group=plane_group(group),
+        group=name_of(group),
         elements=tuple(elements),
         input_shape=tuple(x.shape),
         tolerance=tolerance,
         steps=_or_unexplained(steps, tolerance),
-        good_sizes=good_sizes(windows_at, x.shape[-2:]),
+        good_sizes=good_sizes(windows_at, x.shape[-ndim:], group.stabilizer),
         refused=tuple(refused),
     )
 

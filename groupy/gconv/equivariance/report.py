@@ -5,6 +5,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Optional
 
+from groupy.gconv.layer_specs import as_group
+
 
 def label_of(name, kind):
     """How to call a step: its name, and its kind unless that is in the name, as of functions."""
@@ -16,7 +18,7 @@ class StepReport:
     """One call of a layer or function.
 
     input_shapes, output_shapes: of the arrays that depend on the network's input
-    law: how the first output moves, as 'planar', 'on p4m' or 'invariant'; '' if nothing like that fits
+    law: how the first output moves, as 'planar', 'volume', 'on p4m' or 'invariant'; '' if nothing like that fits
     own: by element, the error of this call alone, on exactly moved inputs
     accumulated: by element, the error of what has arrived here in the network run on the moved input
     reason: why it breaks equivariance; None if it keeps it
@@ -46,9 +48,9 @@ class StepReport:
 class EquivarianceReport:
     """What check_equivariance found. It is true if nothing breaks; printed, it is a table and the reasons.
 
-    group: 'p4' or 'p4m'; elements: those of the stabilizer, as words: e, r, r2, r3, m, mr, ...
+    group: its name, as 'p4m'; elements: those of the stabilizer, as words: e, r, r2, r3, m, mr, ...
     steps: the StepReports, in the order of the calls
-    good_sizes: input sizes (H, W) at which all strides keep equivariance: the given one, or the nearest ones
+    good_sizes: input sizes (H, W) or (D, H, W) at which all strides keep equivariance: the given or the nearest ones
     refused: the elements for which the network cannot take the moved input
     tolerance: relative errors up to here count as rounding
     """
@@ -126,21 +128,26 @@ class EquivarianceReport:
 
     def _reasons(self):
         for step in self.breaks:
-            yield from ("", *textwrap.wrap(step.reason, 110), f"  own error {self._by_element(step.own)}")
+            yield from ("", *textwrap.wrap(step.reason, 110), *self._by_element(step.own))
 
     def _sizes(self):
-        H, W = self.input_shape[-2:]
-        if self.good_sizes == ((H, W),):
-            return f"Sizes: every stride keeps equivariance at {H} x {W}."
         if not self.good_sizes:
-            return f"Sizes: none near {H} x {W} that the model takes lets every stride keep equivariance."
-        return "Sizes: every stride keeps equivariance at " + ", ".join(f"{h} x {w}" for h, w in self.good_sizes) + "."
+            given = _by(self.input_shape[-as_group(self.group).stabilizer.ndim :])
+            return f"Sizes: none near {given} that the model takes lets every stride keep equivariance."
+        return f"Sizes: every stride keeps equivariance at {', '.join(map(_by, self.good_sizes))}."
 
     def _largest(self, errors):
         return self._number(max(errors.values())) if errors else "-"
 
     def _by_element(self, errors):
-        return ", ".join(f"{word}: {self._number(error)}" for word, error in errors.items())
+        # Lines are not to break between a word and its number.
+        text = "own error " + ", ".join(f"{word}:\xa0{self._number(error)}" for word, error in errors.items())
+        lines = textwrap.wrap(text, 110, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+        return [line.replace("\xa0", " ") for line in lines]
 
     def _number(self, error):
         return f"<{self.tolerance:.0e}" if error <= self.tolerance else f"{error:.2g}"
+
+
+def _by(size):
+    return " x ".join(map(str, size))

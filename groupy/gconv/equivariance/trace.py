@@ -14,7 +14,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from groupy.gconv.equivariance.report import label_of
-from groupy.gconv.geometry import Window
+from groupy.gconv.geometry import Window, padding_of
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,16 @@ class Value:
 class Facts:
     """What a framework knows of a layer or function.
 
-    role: 'convolution', 'linear', 'normalization', or ''
+    role: 'convolution', 'linear', 'normalization', 'pooling', or ''
     window: how it steps over the grid of its first input, if it does
     rearranges: it only changes the places of values, or picks some
+    hexagonal: it knows of the hexagons of hexagonal maps
     """
 
     role: str = ""
     window: Optional[Window] = None
     rearranges: bool = False
+    hexagonal: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,50 @@ class Call:
         return tuple(self.inputs[0].array.shape)
 
     @property
+    def output_shape(self):
+        """The shape of the first output."""
+        return tuple(self.outputs[0].array.shape)
+
+    @property
     def is_plain(self):
         """Whether it is a convolution or linear map, of which several may make an equivariant one."""
         return self.facts.role in ("convolution", "linear")
 
-    def window_break(self):
-        """Why stride, size or padding break equivariance here, or None."""
+    def window_on(self, ndim):
+        """How it steps over a grid of so many dimensions, and the size of the grid; None if it has no window."""
         window = self.facts.window
-        return window and window.equivariance_break(self.label, self.input_shape[-2:])
+        return window and (_on_last_axes(window, ndim), self.input_shape[-ndim:])
+
+    def window_break(self, stabilizer):
+        """Why stride, size or padding break equivariance here, or None."""
+        found = self.window_on(stabilizer.ndim)
+        return found and found[0].equivariance_break(self.label, found[1], stabilizer)
+
+
+def window_of(ndim, ksize, stride=1, padding=0, dilation=1):
+    """The Window of a function that took these arguments: each one integer, alone or in a tuple, or ndim of them.
+
+    padding: may be 'same' or 'valid'
+    """
+    ksize, stride, dilation = (tuple(np.broadcast_to(value, ndim).tolist()) for value in (ksize, stride, dilation))
+    padding = padding if isinstance(padding, str) else np.broadcast_to(padding, ndim)
+    return Window(ksize, stride, *padding_of("", "padding", padding, ksize, stride, dilation), dilation)
+
+
+def window_of_padding(before, after):
+    """The Window of what pads a map, by the sides before and after, for each axis."""
+    ones = (1,) * len(before)
+    return Window(ones, ones, tuple(before), tuple(after))
+
+
+def _on_last_axes(window, ndim):
+    """The Window on the last ndim axes; along those that it does not have it does nothing."""
+
+    def last(values, fill):
+        return ((fill,) * ndim + values)[-ndim:]
+
+    before, after = last(window.before, 0), last(window.after, 0)
+    return Window(last(window.ksize, 1), last(window.stride, 1), before, after, last(window.dilation, 1))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from groupy.garray.C4_array import C4, C4Array
+from groupy.garray.C4h_array import C4h
+from groupy.garray.C6_array import C6
 from groupy.garray.D4_array import D4
 from groupy.garray.p4_array import P4Array
 from groupy.garray.Z2_array import Z2Array
-from groupy.gfunc import GFuncArray, P4FuncArray, P4MFuncArray, Z2FuncArray
+from groupy.garray.Z3_array import Z3Array
+from groupy.gfunc import GFuncArray, P4FuncArray, P4MFuncArray, Z2FuncArray, Z3FuncArray
 
 
 @pytest.mark.parametrize("r", range(4))
@@ -43,6 +46,30 @@ def test_a_grid_of_its_own_bounds():
         Z2FuncArray(np.zeros((2, 3)), umin=0)
     with pytest.raises(ValueError, match="must end in the shape of its sample points"):
         Z2FuncArray(np.zeros((2, 3)), umin=0, umax=5, vmin=0, vmax=2)
+
+
+def test_a_box_of_its_own_bounds():
+    f = Z3FuncArray(np.arange(24).reshape(2, 3, 4), umin=0, umax=1, vmin=-1, vmax=1, wmin=2, wmax=5)
+    assert f(Z3Array([1, 0, 3])).v == 12 + 4 + 1
+    assert (f.umin, f.umax, f.vmin, f.vmax, f.wmin, f.wmax) == (0, 1, -1, 1, 2, 5)
+    with pytest.raises(ValueError, match="Either all or none of umin, umax, vmin, vmax, wmin, wmax must equal None"):
+        Z3FuncArray(np.zeros((2, 3, 4)), umin=0, umax=1)
+
+
+@pytest.mark.parametrize("r", range(4))
+def test_turning_a_volume_turns_its_slices(r, rng):
+    x = rng.standard_normal((3, 5, 5))
+    np.testing.assert_array_equal((C4h[r] * Z3FuncArray(x)).v, np.rot90(x, r, axes=(1, 2)))
+
+
+def test_turning_a_picture_on_the_hexagonal_grid_by_hand():
+    """1 lies above the centre, and 2, 3, ... follow counterclockwise: u points down and v down to the left.
+
+    In axial coordinates the corners at the top left and at the bottom right lie outside the hexagon.
+    """
+    x = np.array([[0, 1, 2], [6, 7, 3], [5, 4, 0]])
+    turned = np.array([[0, 6, 1], [5, 7, 2], [4, 3, 0]])  # each takes the place of the next
+    np.testing.assert_array_equal(Z2FuncArray(x).left_translate(C6[1], fill=0).v, turned)
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
@@ -98,6 +125,7 @@ class TestArrayOfFunctions:
     "make, error, message",
     [
         (lambda: GFuncArray(np.zeros(4), np.zeros(4)), TypeError, "i2g must be a GArray, got ndarray"),
+        (lambda: Z3FuncArray(np.zeros((3, 3))), ValueError, r"v must end in axes \(u, v, w\), got shape \(3, 3\)"),
         (lambda: Z2FuncArray(np.zeros(3)), ValueError, r"Z2FuncArray: v must end in axes \(u, v\), got shape \(3,\)"),
         (lambda: GFuncArray([0, 0, 0, 0], C4), TypeError, "v must be a numpy.ndarray, got list"),
         (lambda: GFuncArray(np.zeros(3), C4), ValueError, "must end in the shape of its sample points"),

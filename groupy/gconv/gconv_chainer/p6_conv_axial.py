@@ -1,0 +1,5 @@
+"""HexaConv's path to chainer_gconv.p6_conv. Its layers kept the points of a square picture: see output_mask."""
+
+from groupy.gconv.old_paths import forward_to
+
+__getattr__, __dir__ = forward_to("chainer_gconv.p6_conv")

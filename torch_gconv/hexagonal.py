@@ -1,0 +1,102 @@
+"""The points of feature maps on the hexagonal grid.
+
+In axial coordinates a map is an array (..., H, W), and its points are the hexagon in the middle of a square
+of odd side: the points (u, v) about the centre with |u|, |v| and |u + v| at most (H - 1) / 2. Outside of it a
+map is zero. Arrays of other sizes hold no hexagon that turns onto itself; all of their points count.
+Source: HexaConv paper (Hoogeboom et al. 2018, arXiv:1803.02108), section 3.3.
+"""
+
+from functools import lru_cache, reduce
+from operator import and_, or_
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from groupy.garray.stabilizers import C6
+from torch_gconv.kept_filters import runs_eagerly
+
+
+def oblique_rows(stabilizer):
+    """The rows of a stabilizer's matrices with several entries, each once and up to its sign, as a tuple of tuples.
+
+    A point p of a square of side n stays in it if |row . p| <= (n - 1) / 2 for all of them. So do those of a
+    prism over it, in three dimensions. Square and cubic grids have none.
+    """
+    rows = stabilizer.matrices.reshape(-1, stabilizer.ndim)
+    first = rows[np.arange(len(rows)), (rows != 0).argmax(axis=1)]
+    return tuple(sorted({tuple(row) for row in (rows * first[:, None]).tolist() if np.count_nonzero(row) > 1}))
+
+
+HEXAGONAL = oblique_rows(C6)
+
+
+def grid_points(x, rows=HEXAGONAL):
+    """The points of a map x (..., H, W), booleans (H, W): groupy.gconv.geometry.grid_support, True where that is None.
+
+    rows: the stabilizer's oblique_rows
+    In eager mode a mask is made once for each size and device. Under compilers and tracers it is made of
+    operations on x without a branch, since sizes may be symbols there.
+    """
+    return _kept_points(tuple(x.shape[-len(rows[0]) :]), x.device, rows) if _is_eager(x) else _points(x, rows)
+
+
+def on_points(function, x):
+    """A function of the hexagon's points alone: x (..., H, W), as function(x at the P points, (..., P)); else zero.
+
+    The size must be known when it is compiled or exported.
+    """
+    size = x.shape[-2:]
+    positions = (_kept_positions if _is_eager(x) else _constant_positions)(tuple(size), x.device)
+    values = function(x.flatten(-2).index_select(-1, positions))
+    return values.new_zeros(x.shape).flatten(-2).index_copy(-1, positions, values).unflatten(-1, size)
+
+
+def hexagonal_taps(ksize):
+    """The taps (u, v) of a hexagonal window in a square of odd sides."""
+    return tuple(map(tuple, np.argwhere(C6.support(ksize)).tolist()))
+
+
+def hexagonal_windows(x, window, taps, outside):
+    """What each hexagonal window sees of a map: x (..., H, W) -> (taps, ..., H', W').
+
+    window: a groupy.gconv.geometry.Window; taps: its kernel's hexagonal_taps
+    outside: the value of what pads the map
+    """
+    x = F.pad(x, (window.before[1], window.after[1], window.before[0], window.after[0]), value=outside)
+    rows, columns = x.shape[-2] - window.extent[0] + 1, x.shape[-1] - window.extent[1] + 1
+    (s, t), (d, e) = window.stride, window.dilation
+    return torch.stack([x[..., u * d : u * d + rows : s, v * e : v * e + columns : t] for u, v in taps])
+
+
+def _is_eager(x):
+    return type(x) is torch.Tensor and runs_eagerly()  # neither fake, nor a tracer's proxy
+
+
+@lru_cache(maxsize=256)
+def _kept_points(size, device, rows=HEXAGONAL):
+    with torch.inference_mode(False):
+        return _points(torch.empty(size, device=device), rows)
+
+
+@lru_cache(maxsize=256)
+def _kept_positions(size, device):
+    with torch.inference_mode(False):
+        return _kept_points(size, device).flatten().nonzero().flatten()
+
+
+@torch.compiler.assume_constant_result
+def _constant_positions(size, device):
+    return _kept_positions(size, device)
+
+
+def _points(x, rows):
+    ndim = len(rows[0])
+    ones = x.new_ones(x.shape[-ndim:], dtype=torch.int64)
+    # Twice the distance from the centre, an integer for odd and even sides: 2 * index - (n - 1).
+    doubled = [2 * ones.cumsum(axis) - x.shape[axis - ndim] - 1 for axis in range(ndim)]
+    slanted = [axis for axis in range(ndim) if any(row[axis] for row in rows)]  # in a prism not all are
+    last, *others = (doubled[axis].max() for axis in slanted)  # n - 1
+    stays = [sum(n * p for n, p in zip(row, doubled)).abs() <= last for row in rows]
+    has_no_hexagon = [last % 2 == 1, *(n != last for n in others)]
+    return reduce(and_, stays) | reduce(or_, has_no_hexagon)
