@@ -14,6 +14,7 @@ EXTRAS = {
     "cuda12": ["cupy-cuda12x>=12"],
     "cuda13": ["cupy-cuda13x>=13"],
     "cudnn": ["nvidia-cudnn-frontend>=1.5; python_version >= '3.10'"],
+    "hexagonal": ["scipy>=1.7.2"],
     "plot": ["matplotlib>=3.5"],
     "mpi": ["mpi4py>=3.1"],
     "onnx": ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"],
