@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from torch_gconv.feature_maps import is_channels_last, like, with_stabilizer_axis
-from torch_gconv.hexagonal import grid_points, on_points
+from torch_gconv.hexagonal import check_on_plane, grid_points, on_points
 
 
 class GBatchNorm(nn.BatchNorm2d):
@@ -40,6 +40,8 @@ class GBatchNorm(nn.BatchNorm2d):
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H, W), folded if x is."""
         on_group = with_stabilizer_axis(type(self).__name__, x, channels=self.num_features)
+        if self.hexagonal:
+            check_on_plane(type(self).__name__, on_group)
         y = self._normalize(on_group).reshape(x.shape)
         return y * grid_points(x) if self.hexagonal and not self.takes_statistics else y
 

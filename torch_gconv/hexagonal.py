@@ -41,6 +41,15 @@ def grid_points(x, rows=HEXAGONAL):
     return _kept_points(tuple(x.shape[-len(rows[0]) :]), x.device, rows) if _is_eager(x) else _points(x, rows)
 
 
+def check_on_plane(layer, on_group):
+    """Raises ValueError if a map with its stabilizer axis is none on the plane, where the hexagonal grid is."""
+    if on_group.dim() != 5:
+        raise ValueError(
+            f"{layer}: hexagonal maps lie on the plane, (N, C, S, H, W), got {tuple(on_group.shape)}. "
+            "For volumes leave hexagonal=False."
+        )
+
+
 def on_points(function, x):
     """A function of the hexagon's points alone: x (..., H, W), as function(x at the P points, (..., P)); else zero.
 

@@ -11,7 +11,7 @@ from groupy.garray.stabilizers import C6
 from groupy.gconv import geometry
 from groupy.gconv.make_gconv_indices import kernel_shape
 from torch_gconv.feature_maps import with_stabilizer_axis
-from torch_gconv.hexagonal import grid_points, hexagonal_taps, hexagonal_windows
+from torch_gconv.hexagonal import check_on_plane, grid_points, hexagonal_taps, hexagonal_windows
 
 
 def plane_group_spatial_max_pooling(x, ksize, stride=None, pad=0):
@@ -179,8 +179,11 @@ class _OnTheGroup(nn.Module):
 
     def forward(self, x):
         """(N, C, S, H, W), or folded (N, C * S, H, W), -> (N, C, H, W); global pooling -> (N, C)."""
+        return self._pool(self._on_group(x))
+
+    def _on_group(self, x):
         name = type(self).__name__
-        return self._pool(with_stabilizer_axis(name, x, stabilizer_size=self.stabilizer_size, ndim=self.ndim))
+        return with_stabilizer_axis(name, x, stabilizer_size=self.stabilizer_size, ndim=self.ndim)
 
     def extra_repr(self):
         given = {"stabilizer_size": (self.stabilizer_size, None), "ndim": (self.ndim, 2)}
@@ -220,6 +223,12 @@ class _GlobalPool(_OnTheGroup):
     def __init__(self, stabilizer_size=None, ndim=2, *, hexagonal=False):
         super().__init__(stabilizer_size, ndim)
         self.hexagonal = hexagonal
+
+    def _on_group(self, x):
+        on_group = super()._on_group(x)
+        if self.hexagonal:
+            check_on_plane(type(self).__name__, on_group)
+        return on_group
 
     def extra_repr(self):
         return ", ".join(filter(None, [super().extra_repr(), "hexagonal=True" if self.hexagonal else ""]))

@@ -56,10 +56,16 @@ class Stabilizer:
     def generated(cls, name, **generators):
         """The group of all products A**a @ B**b @ ..., given as a=(A, period), b=(B, period), ..., slowest first.
 
-        Raises ValueError if the products are not a group of as many elements, or have entries but -1, 0 and 1.
+        Raises ValueError if the products are not a group of as many elements, or have entries but -1, 0 and 1, and
+        if the generators are not matrices of one size.
         """
-        dimension = len(next(iter(generators.values()))[0])
-        elements = [np.eye(dimension, dtype=np.int64)]
+        shapes = {np.shape(matrix) for matrix, _ in generators.values()}
+        if shapes not in ({(2, 2)}, {(3, 3)}):
+            raise ValueError(
+                f"{name}: generators are matrices, all 2 x 2 or all 3 x 3, with their periods, as "
+                f"r=(((0, -1), (1, 0)), 4); got {generators or 'none'}."
+            )
+        elements = [np.eye(*shapes.pop(), dtype=np.int64)]
         for matrix, period in generators.values():
             powers = [np.linalg.matrix_power(matrix, n) for n in range(period)]
             elements = [element @ power for element in elements for power in powers]

@@ -75,8 +75,10 @@ def main(arguments=None):
     for why in others:
         print(f"left out: {why}")
     if options.json:
+        partial = options.json.with_name(options.json.name + ".partial")
         try:
-            options.json.write_text(json.dumps(fitting, indent=1) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(fitting, indent=1) + "\n", encoding="utf-8")
+            partial.replace(options.json)
         except OSError as reason:
             parser.error(f"argument --json: {reason}")
     return 0

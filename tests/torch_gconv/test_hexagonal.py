@@ -261,6 +261,12 @@ class TestPooling:
         assert (y[..., 0, 0] == 0).all() and (y[..., 3, 3] < 0).all()
 
 
+@pytest.mark.parametrize("layer", [GBatchNorm(2, hexagonal=True), GGlobalMaxPool(hexagonal=True)], ids=str)
+def test_volumes_are_not_taken_for_hexagonal_maps(layer):
+    with pytest.raises(ValueError, match=r"hexagonal maps lie on the plane, .* got \(1, 2, 6, 5, 5, 5\)"):
+        layer(torch.zeros(1, 2, 6, 5, 5, 5))
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("h", range(12))
 def test_a_network_is_invariant(training, h):

@@ -203,3 +203,11 @@ def test_a_group_of_points_must_derive_from_its_elements():
 
 def test_elements_without_a_group_name_are_called_after_their_class():
     assert repr(type("MyArray", (SplitGArray,), {"stabilizer": C4})([1, 2, 3])) == "Myarray([1, 2, 3])"
+
+
+@pytest.mark.parametrize(
+    "generators", [{}, {"r": ((0, 1), 4)}, {"r": (C4.matrices[1], 4), "i": (-np.eye(3, dtype=int), 2)}]
+)
+def test_generators_that_are_no_matrices_of_one_size_are_refused(generators):
+    with pytest.raises(ValueError, match="G: generators are matrices, all 2 x 2 or all 3 x 3, with their periods"):
+        Stabilizer.generated("G", **generators)
