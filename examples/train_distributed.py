@@ -23,6 +23,7 @@ shares them, on GPUs only; GGroupNorm has none to share.)
 """
 
 import argparse
+import gc
 import io
 import itertools
 import json
@@ -51,10 +52,7 @@ def main(arguments=None):
             alone, first = world_size() == 1, rank() == 0
             report = print if first else no_report
             report(f"processes: {world_size()}, on {device.type}; digits a step: {options.batch}", flush=True)
-            model = wrap(torch_network(parameters).to(device), options.wrap, device)
-            parts = batches(options.digits, options.batch, options.steps, rank(), world_size())
-            losses = train(model, parts, options.rate, device, report)
-            weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+            losses, weights = train_together(parameters, options, device, report)
         if not first:
             return 0  # what follows, rank 0 does alone
         result = {"wrap": None if alone else options.wrap, "losses": losses}
@@ -133,6 +131,7 @@ def process_group():
         dist.init_process_group("nccl" if gpu else "gloo", device_id=gpu)
     yield gpu or torch.device("cpu")
     if dist.is_initialized():
+        gc.collect()  # a model that is left would keep the group's threads, and those end badly with the interpreter
         dist.destroy_process_group()
 
 
@@ -182,6 +181,14 @@ def batches(digits, size, steps, rank, world_size):
                 yield images / 255, labels
 
     return itertools.islice(all_epochs(), steps)
+
+
+def train_together(parameters, options, device, report):
+    """The losses, and on rank 0 the weights, of a model that the processes share."""
+    model = wrap(torch_network(parameters).to(device), options.wrap, device)
+    parts = batches(options.digits, options.batch, options.steps, rank(), world_size())
+    losses = train(model, parts, options.rate, device, report)
+    return losses, get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
 def train(model, batches, rate, device, report):

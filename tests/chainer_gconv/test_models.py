@@ -59,7 +59,8 @@ def build64(make):
 
 
 def on_integers(model, rng):
-    shapes = {torch_name(name): value.shape for name, value in state_of(model).items()}
+    # Chainer keeps names in sets: in their own order, what is drawn would change from process to process.
+    shapes = {torch_name(name): value.shape for name, value in sorted(state_of(model).items())}
     return load(model, integer_weights(shapes, BATCH_NORM_EPS, rng, 1 if isinstance(model, ResNet44) else 8))
 
 
