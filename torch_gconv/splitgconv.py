@@ -241,9 +241,9 @@ class SplitGConv(nn.Module):
     def _masked_weight(self):
         weight = self.weight
         self._follow(weight)
-        masks = (mask for mask in (self.filter_mask, self._support) if mask is not None)
-        for mask in masks:
-            weight = weight * mask
+        for mask in (self.filter_mask, self._support):
+            if mask is not None:
+                weight = weight * mask
         return weight
 
     def _fold(self, weight, folded=None):
