@@ -8,7 +8,6 @@ smallest fraction that occurs, no sum of absolute values may reach 2^24 (float32
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from groupy.gconv.reference import domain
 
 LAYER_MAGNITUDE = 8  # of a layer's inputs, weights and gradients: 8 * 8 * 16 * 48 * 27 < 2^21
 NETWORK_MAGNITUDE = 2  # the sums of two layers multiply
+MOST_DRAWS = 100  # until no gradient vanishes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +57,12 @@ def expected_on_integers(subject):
 @cache
 def _on_integers(subject):
     """Data and Expected: drawn until no gradient vanishes, as all do behind a ReLU that lets nothing through."""
-    for attempt in count():
+    for attempt in range(MOST_DRAWS):
         data = _draw_integers(subject, generator(subject, f"integers {attempt}"))
         expected = _expect(subject, data)
         if all(gradient.any() for gradient in expected.gradients.values()):
             return data, expected
+    raise ValueError(f"{subject.name}: a gradient vanished in {MOST_DRAWS} draws: a fault of the suite.")
 
 
 def _expect(subject, data):

@@ -7,7 +7,8 @@ from conformance.backends.numpy_backend import TableConvolution
 from conformance.data import expected_on_integers, integer_data, real_data
 from conformance.network import Conv, CosetMaxPool, parameters_of
 from conformance.reference import Reference
-from conformance.sizes import subjects
+from conformance.sizes import Subject, subjects
+from groupy.gconv.layer_specs import LAYER_SPECS
 
 SIGNIFICAND = {"float32": 2**24, "float64": 2**53}
 every_subject = pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
@@ -101,3 +102,10 @@ def test_no_gradient_is_all_zero(subject):
 def test_real_data_are_of_the_subjects_dtype(subject):
     data = real_data(subject)
     assert {a.dtype for a in (data.x, data.gy, *data.parameters.values())} == {np.dtype(subject.dtype)}
+
+
+def test_a_subject_whose_gradients_always_vanish_is_refused():
+    masked_out = Conv("P4ConvZ2", 1, 1, 3, masked=True)  # a mask of one element, which is zero
+    subject = Subject("all masked", (masked_out,), LAYER_SPECS["P4ConvZ2"].group, (1, 1, 1, 5, 5), "float32")
+    with pytest.raises(ValueError, match="all masked: a gradient vanished in 100 draws: a fault of the suite"):
+        integer_data(subject)
