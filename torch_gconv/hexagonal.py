@@ -16,25 +16,13 @@ import torch.nn.functional as F
 from groupy.garray.stabilizers import C6
 from torch_gconv.kept_filters import runs_eagerly
 
-
-def oblique_rows(stabilizer):
-    """The rows of a stabilizer's matrices with several entries, each once and up to its sign, as a tuple of tuples.
-
-    A point p of a square of side n stays in it if |row . p| <= (n - 1) / 2 for all of them. So do those of a
-    prism over it, in three dimensions. Square and cubic grids have none.
-    """
-    rows = stabilizer.matrices.reshape(-1, stabilizer.ndim)
-    first = rows[np.arange(len(rows)), (rows != 0).argmax(axis=1)]
-    return tuple(sorted({tuple(row) for row in (rows * first[:, None]).tolist() if np.count_nonzero(row) > 1}))
-
-
-HEXAGONAL = oblique_rows(C6)
+HEXAGONAL = C6.oblique_rows
 
 
 def grid_points(x, rows=HEXAGONAL):
     """The points of a map x (..., H, W), booleans (H, W): groupy.gconv.geometry.grid_support, True where that is None.
 
-    rows: the stabilizer's oblique_rows
+    rows: the Stabilizer's oblique_rows
     In eager mode a mask is made once for each size and device. Under compilers and tracers it is made of
     operations on x without a branch, since sizes may be symbols there.
     """

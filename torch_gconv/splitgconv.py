@@ -20,7 +20,7 @@ from torch import nn
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
 from torch_gconv import memory_format
-from torch_gconv.hexagonal import grid_points, oblique_rows
+from torch_gconv.hexagonal import grid_points
 from torch_gconv.kept_filters import KeptFilters, may_be_kept
 from torch_gconv.transform_filter import transform_filter
 
@@ -109,7 +109,7 @@ class SplitGConv(nn.Module):
             filter_mask = torch.as_tensor(filter_mask, device=device, dtype=self.weight.dtype)
             filter_mask = filter_mask.reshape(*shape[:3], *(1,) * ndim)
         self.register_buffer("filter_mask", filter_mask)
-        self._oblique_rows = oblique_rows(self.spec.stabilizer)
+        self._oblique_rows = self.spec.stabilizer.oblique_rows
         if isinstance(output_mask, bool):
             self.output_mask = output_mask
         else:

@@ -147,6 +147,17 @@ class Stabilizer:
         slanted = [axes for axes in self.exchanged_axes if (self.matrices[:, axes].sum(axis=-1) % 2 == 0).any()]
         return tuple(sorted(axis for axes in slanted for axis in axes))
 
+    @cached_property
+    def oblique_rows(self):
+        """The rows of the matrices with several entries, each once and up to its sign, as a tuple of tuples.
+
+        A point p stays in a centred square of side n if |row . p| <= (n - 1) / 2 for all of them; so does one of a
+        prism over it, in three dimensions. Square and cubic grids have none; the hexagonal one has (1, 1).
+        """
+        rows = self.matrices.reshape(-1, self.ndim)
+        first = rows[np.arange(len(rows)), (rows != 0).argmax(axis=1)]
+        return tuple(sorted({tuple(row) for row in (rows * first[:, None]).tolist() if np.count_nonzero(row) > 1}))
+
     def keeps_box(self, shape):
         """Whether each element maps a centred box of this shape onto one of the same shape."""
         return all(len({shape[axis] for axis in axes}) == 1 for axes in self.exchanged_axes)

@@ -230,12 +230,6 @@ class Window:
             f"{n + 2 * p - extent} is not a multiple of {multiple}. Nearest sizes that work: {works}."
         )
 
-    def excess(self, size):
-        """For each axis, the rows or columns of the padded input that the last window does not reach."""
-        return tuple(
-            (n + p + q - e) % s for n, p, q, e, s in zip(size, self.before, self.after, self.extent, self.stride)
-        )
-
 
 def _names(axes, ndim):
     if len(axes) == ndim == 2:

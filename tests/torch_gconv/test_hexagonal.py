@@ -11,12 +11,11 @@ import torch_gconv
 from groupy.garray.C6_array import C6
 from groupy.garray.D6_array import D6
 from groupy.garray.stabilizer import Stabilizer
-from groupy.garray.stabilizers import C4
 from groupy.garray.stabilizers import C6 as TURNS
 from groupy.gconv.geometry import EquivarianceError, EquivarianceWarning, grid_support
 from groupy.gconv.reference import left_translate
 from torch_gconv import GBatchNorm, GGlobalMaxPool, GGlobalMeanPool, GMaxPool2d, P6ConvP6, P6ConvZ2
-from torch_gconv.hexagonal import grid_points, oblique_rows
+from torch_gconv.hexagonal import grid_points
 
 SIZES = [(n, m) for n in range(1, 8) for m in range(1, 8)]
 every_element = pytest.mark.parametrize("h", range(6))
@@ -50,7 +49,7 @@ def test_the_points_of_a_prism_are_hexagons_in_all_slices(size):
     turns[:, 1:, 1:] = TURNS.matrices
     prism = Stabilizer("C6 in slices", turns, (6,), ("r",))
     due = grid_support(prism, size)
-    got = grid_points(torch.zeros(size), oblique_rows(prism))
+    got = grid_points(torch.zeros(size), prism.oblique_rows)
     np.testing.assert_array_equal(got, np.ones(size, bool) if due is None else due)
 
 
@@ -60,10 +59,6 @@ def test_a_mask_is_made_once_for_a_size_and_serves_training_after_inference():
         mask = grid_points(x)
     assert grid_points(torch.ones(2, 3, 11, 11)) is mask and not mask.is_inference()
     assert grid_points(torch.zeros(9, 9)) is not mask
-
-
-def test_square_grids_have_no_oblique_rows():
-    assert oblique_rows(C4) == () and oblique_rows(TURNS) == ((1, 1),)
 
 
 def test_fake_tensors_leave_no_masks_behind():

@@ -211,3 +211,9 @@ def test_elements_without_a_group_name_are_called_after_their_class():
 def test_generators_that_are_no_matrices_of_one_size_are_refused(generators):
     with pytest.raises(ValueError, match="G: generators are matrices, all 2 x 2 or all 3 x 3, with their periods"):
         Stabilizer.generated("G", **generators)
+
+
+def test_the_hexagonal_grid_alone_has_oblique_rows():
+    for stabilizer in (stabilizers.D1, stabilizers.D2, C4, D4, stabilizers.D4h, stabilizers.Oh):
+        assert stabilizer.oblique_rows == ()
+    assert stabilizers.C6.oblique_rows == D6.oblique_rows == ((1, 1),)
