@@ -40,11 +40,11 @@ class KeptFilters:
 
 
 def may_be_kept(weight):
-    """Whether the filters made of a layer's weight may be kept: a parameter proper on the CPU, in eager mode.
+    """Whether the filters made of a layer's weight, on the CPU and in eager mode, may be kept: if it is a parameter.
 
     What torch.func and parametrizations put in its place, and fake and distributed tensors, are folded anew.
     """
-    return type(weight) is nn.Parameter and weight.device.type == "cpu" and runs_eagerly()
+    return type(weight) is nn.Parameter
 
 
 def runs_eagerly():

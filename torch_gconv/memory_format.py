@@ -18,8 +18,6 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from torch_gconv.kept_filters import runs_eagerly
-
 benchmark = False
 
 # Measured on two cores with AVX-512, 3 x 3 filters, batches of 32; channels are folded ones, the fewer of I and O:
@@ -38,11 +36,11 @@ _ROUNDS = 5
 def choose(x, filters_shape, dtype, training, stride, padding, dilation, groups):
     """The memory format for the folded filters (O * S_out, I * S_in, k, ...): channels_last, or what they have.
 
-    x: the folded input, (N, C, H, W) or (N, C, D, H, W); dtype: of the convolution; training: whether the layer is
-    The others as of torch.nn.functional.conv2d.
+    x: the folded input, (N, C, H, W) or (N, C, D, H, W), on the CPU and in eager mode; dtype: of the convolution
+    training: whether the layer is; the others as of torch.nn.functional.conv2d
     """
     # oneDNN has both formats; PyTorch's own loops, which compute float64, have not.
-    if x.dim() != 4 or x.device.type != "cpu" or dtype == torch.float64 or not runs_eagerly():
+    if x.dim() != 4 or dtype == torch.float64:
         return torch.preserve_format
     if benchmark and not torch.are_deterministic_algorithms_enabled():
         options = (stride, padding, dilation, groups)

@@ -21,7 +21,7 @@ from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
 from torch_gconv import memory_format
 from torch_gconv.hexagonal import grid_points
-from torch_gconv.kept_filters import KeptFilters, may_be_kept
+from torch_gconv.kept_filters import KeptFilters, may_be_kept, runs_eagerly
 from torch_gconv.transform_filter import transform_filter
 
 # The padding modes of nn.Conv2d and nn.Conv3d, and what torch.nn.functional.pad calls them.
@@ -160,9 +160,13 @@ class SplitGConv(nn.Module):
 
     def folded_bias(self):
         """The bias of the ordinary convolution, (O * S_out,), or None."""
-        if self.bias is None:
+        bias = self.bias
+        if bias is None:
             return None
-        return self.bias[:, None].expand(-1, self.output_stabilizer_size).reshape(-1)
+        if torch.is_grad_enabled() and bias.requires_grad:
+            return bias.repeat_interleave(self.output_stabilizer_size)
+        self._follow(bias)
+        return bias.index_select(0, self._bias_gather)  # in half the time, but on a GPU not deterministic backward
 
     def _place_tables(self):
         """Put the index tables, and the support of hexagonal filters, where the weight is.
@@ -174,6 +178,8 @@ class SplitGConv(nn.Module):
         support, device = self.spec.filter_support(self.kernel_size), self.weight.device
         self._folded_gather = torch.as_tensor(transformation.folded_gather(I), device=device)
         self._folded_inverse = torch.as_tensor(transformation.folded_inverse(I), device=device)
+        channels = torch.arange(self.out_channels, device=device)
+        self._bias_gather = channels.repeat_interleave(self.output_stabilizer_size)
         self._support = None if support is None else torch.as_tensor(support, device=device)
 
     def _apply(self, fn, recurse=True):
@@ -229,8 +235,11 @@ class SplitGConv(nn.Module):
     def _filters(self, x, options):
         """The folded filters for a convolution of x: in its dtype and its faster memory format; kept in evaluation."""
         w = self._masked_weight()
-        dtype, shape = _dtype_under_autocast(w), (w.shape[0] * self.output_stabilizer_size, w.shape[1] * w.shape[2])
-        form = (dtype, memory_format.choose(x, (*shape, *w.shape[3:]), dtype, self.training, *options))
+        dtype = _dtype_under_autocast(w)
+        if not (w.is_cpu and runs_eagerly()):
+            return self._fold(w).to(dtype)
+        shape = (w.shape[0] * self.output_stabilizer_size, w.shape[1] * w.shape[2], *w.shape[3:])
+        form = (dtype, memory_format.choose(x, shape, dtype, self.training, *options))
         if self.training or not may_be_kept(self.weight):
             return _in_form(self._fold(w), *form)
         if torch.is_grad_enabled() and w.requires_grad:
@@ -302,7 +311,8 @@ def _in_form(filters, dtype, memory_format):
 
 def _dtype_under_autocast(weight):
     """The dtype in which a convolution with this weight computes. Autocast leaves float64 alone."""
-    device = weight.device.type
-    if weight.dtype == torch.float64 or not torch.amp.is_autocast_available(device):
-        return weight.dtype
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    dtype = weight.dtype
+    device = "cpu" if weight.is_cpu else weight.device.type  # making that word takes a microsecond
+    if dtype == torch.float64 or not torch.amp.is_autocast_available(device):
+        return dtype
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype

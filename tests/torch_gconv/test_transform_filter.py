@@ -6,6 +6,7 @@ import torch
 
 from groupy.gconv import reference
 from groupy.gconv.layer_specs import LAYER_SPECS
+from torch_gconv import transform_filter as transforming
 from torch_gconv.transform_filter import transform_filter
 
 every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
@@ -43,3 +44,21 @@ def test_gradient_and_gradient_of_the_gradient(layer):
     # A random projection of the Jacobian, which has as many entries as the table has.
     assert torch.autograd.gradcheck(lambda w: transform(layer, w), w, fast_mode=True)
     assert torch.autograd.gradgradcheck(lambda w: transform(layer, w) ** 2, w, fast_mode=True)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 600])
+@pytest.mark.parametrize("layer", ["P4ConvZ2", "P4MConvP4M", "OHConvZ3"])
+def test_large_gradients_are_unfolded_a_few_rows_at_a_time_with_the_same_bits(layer, block_bytes, monkeypatch):
+    spec = LAYER_SPECS[layer]
+    shape = (5, 2, spec.input_stabilizer_size, *(3,) * spec.ndim)
+    gradients, in_blocks = [], []
+    cat = torch.cat
+    monkeypatch.setattr(torch, "cat", lambda blocks: in_blocks.append(len(blocks)) or cat(blocks))
+    for mapped_bytes in (2**25, 0):
+        monkeypatch.setattr(transforming, "_MAPPED_BYTES", mapped_bytes)
+        monkeypatch.setattr(transforming, "_BLOCK_BYTES", block_bytes)
+        w = torch.randn(shape, generator=torch.manual_seed(0), requires_grad=True)
+        folded = transform(layer, w)
+        gradients += torch.autograd.grad(folded, w, torch.randn(folded.shape, generator=torch.manual_seed(1)))
+    assert len(in_blocks) == 1 and in_blocks[0] > 1
+    assert torch.equal(*gradients)
