@@ -16,6 +16,7 @@ import chainer.functions as F
 import numpy as np
 from chainer import initializers
 
+from chainer_gconv.convolution import convolution
 from chainer_gconv.hexagonal import zero_outside
 from chainer_gconv.transform_filter import KeptFilters, transform_filter
 from groupy.gconv import geometry
@@ -172,29 +173,37 @@ class SplitGConv(chainer.Link):
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
         x = chainer.as_variable(x)
-        size = x.shape[-self.ndim :]
-        self._check(x, size)
+        size, window = x.shape[-self.ndim :], self.window
+        self._check(x, size, window)
         if chainer.config.train:
             self._kept.drop()
         folded = transform_filter(self.masked_W(), self.transformation, None if chainer.config.train else self._kept)
         x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
-        b = F.repeat(F.cast(self.b, x.dtype), self.output_stabilizer_size, axis=0) if self.usebias else None
-        with chainer.using_config("use_cudnn", chainer.config.use_cudnn if self.use_cudnn else "never"):
-            y = self._convolve(x, folded, b, stride=self.stride, pad=self.pad)
+        y = self._correlate(x, folded, window)
         y = zero_outside(y, self._output_support(y.shape[2:]))
         if self.flat_channels:
             return y
         return F.reshape(y, (y.shape[0], self.out_channels, self.output_stabilizer_size, *y.shape[2:]))
 
-    def _check(self, x, size):
+    def _correlate(self, x, folded, window):
+        """x (N, I * S_in, H, W) and folded filters (O * S_out, I * S_in, k, k) -> (N, O * S_out, H', W')."""
+        b = self.b if self.usebias else None
+        if isinstance(x.array, np.ndarray) and isinstance(folded.array, np.ndarray):
+            return convolution(x, folded, b, window=window, kept=self._kept)
+        if b is not None:
+            b = F.repeat(F.cast(b, x.dtype), self.output_stabilizer_size, axis=0)
+        with chainer.using_config("use_cudnn", chainer.config.use_cudnn if self.use_cudnn else "never"):
+            return self._convolve(x, folded, b, stride=self.stride, pad=self.pad)
+
+    def _check(self, x, size, window):
         layer, S_in = type(self).__name__, self.input_stabilizer_size
         self._note_in_channels()  # a copy that shares W may have initialized it
         in_channels = self.in_channels or geometry.channels_of(layer, x.shape, S_in, self.ndim)
         geometry.check_input(layer, x.shape, x.dtype.kind, in_channels, S_in, self.ndim)
-        self.window.check_size(layer, size)
-        self._output_support(self.window.output_size(size))  # refuses a mask of another size
+        window.check_size(layer, size)
+        self._output_support(window.output_size(size))  # refuses a mask of another size
         stabilizer = self.spec.stabilizer if self.spec else None
-        geometry.announce_break(self, self.window.equivariance_break(layer, size, stabilizer), stacklevel=4)
+        geometry.announce_break(self, window.equivariance_break(layer, size, stabilizer), stacklevel=4)
         if not self.W.is_initialized:
             self._initialize_W(in_channels)
 

@@ -31,7 +31,8 @@ class SplitGConv2D(SplitGConv):
     breaks equivariance at the given stride is warned of once (EquivarianceWarning).
 
     In evaluation (chainer.config.train false) the transformed filters are kept for as long as W's
-    values stay what they were; see KeptFilters.
+    values stay what they were; see KeptFilters. NumPy arrays are convolved by chainer_gconv.convolution, others by
+    Chainer's own function.
     """
 
     ndim = 2

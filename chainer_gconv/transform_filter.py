@@ -23,7 +23,7 @@ def transform_filter(w, transformation, kept=None):
 
 
 class KeptFilters:
-    """The last folded filters, and the canonical ones they were made of: kept while a network is evaluated.
+    """The last folded filters, what was made of them, and the canonical ones they are of: kept in evaluation.
 
     NumPy's arrays do not tell when they are written to, so the canonical filters are compared, bit by
     bit, with those of the last time: one read of w, where the transformation writes S_out times as
@@ -45,8 +45,18 @@ class KeptFilters:
         if kept is None or kept[0].dtype != bits.dtype or not np.array_equal(kept[0], bits):
             folded = fold(w)
             folded.flags.writeable = False
-            self._kept = kept = bits.copy(), folded
+            self._kept = kept = bits.copy(), folded, {}
         return kept[1]
+
+    def made_of(self, folded, make, *arguments):
+        """make(folded, *arguments), or what that was the last time if `folded` is what is kept. Read-only."""
+        kept = self._kept
+        if kept is None or kept[1] is not folded:
+            return make(folded, *arguments)
+        _, _, made = kept
+        if arguments not in made:
+            made[arguments] = make(folded, *arguments)
+        return made[arguments]
 
     def __getstate__(self):
         return {"_kept": None}  # copies and pickles start with nothing

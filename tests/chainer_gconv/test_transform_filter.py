@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chainer import gradient_check
 
-from chainer_gconv.transform_filter import TransformGFilter, transform_filter
+from chainer_gconv.transform_filter import KeptFilters, TransformGFilter, transform_filter
 from groupy.gconv import reference
 from groupy.gconv.layer_specs import LAYER_SPECS
 
@@ -53,3 +53,19 @@ def test_filters_of_another_shape_are_refused(rng):
         transform_filter(filters("P4ConvZ2", rng), LAYER_SPECS["P4ConvP4"].transformation(3))
     with pytest.raises(InvalidType):
         transform_filter(filters("P4ConvP4", rng).astype(int), LAYER_SPECS["P4ConvP4"].transformation(3))
+
+
+def test_what_is_made_of_kept_filters_is_kept_as_long_as_they_are():
+    kept, w = KeptFilters(), np.arange(6.0)
+
+    def times(folded, factor):
+        return folded * factor
+
+    folded = kept.get(w, np.copy)
+    doubled = kept.made_of(folded, times, 2)
+    assert kept.made_of(folded, times, 2) is doubled
+    np.testing.assert_array_equal(doubled, 2 * w)
+    np.testing.assert_array_equal(kept.made_of(folded, times, 3), 3 * w)
+    np.testing.assert_array_equal(kept.made_of(w + 1, times, 2), 2 * (w + 1))  # other filters than those kept
+    w[0] = 7
+    np.testing.assert_array_equal(kept.made_of(kept.get(w, np.copy), times, 2), 2 * w)
