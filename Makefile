@@ -1,7 +1,7 @@
 # make conformance   set up, and prove that numpy, chainer and torch compute identical, equivariant results
 # make test          set up, and run all tests
 # make lint          style, types
-# make bench         time the layers against planar convolutions and escnn; BENCH=--quick takes two minutes, not ten
+# make bench         time both frameworks and their peers, and write docs/performance.md; BENCH=--quick: a few points
 # make gpu-check     on a machine with CUDA: all that needs it, in one report; GPU_PYTHON has CuPy and PyTorch
 # make chainer-wheel build the wheel of Chainer that such a machine may lack, into wheels/
 # make clean         remove the environments and what the commands above wrote

@@ -28,6 +28,7 @@ EXTRAS = {
         "mpi4py>=4; platform_system == 'Linux'",
         "pytest>=7.4",
         "pytest-benchmark>=4",
+        "threadpoolctl>=3",
     ],
     "lint": ["mypy", "ruff"],
 }

@@ -1,29 +1,23 @@
-"""torch_gconv against planar convolutions of the same folded shape, escnn and chainer_gconv: `make bench`.
+"""Layers: a training step, evaluation, and the peak memory of a training step.
 
-No time is asserted: the report marks figures that are over their targets (benchmarks/targets.py).
+No test here asserts a time: the report marks figures that are over their targets (benchmarks/targets.py).
 """
 
 import pytest
 
-from benchmarks.targets import CONSTRUCTION, EVALUATION, TRAINING
-from groupy.gconv.make_gconv_indices import make_d4_p4m_indices
+from benchmarks.targets import EVALUATION, MEMORY, TRAINING
 
 
-def test_training_step(benchmark, comparison, shape):
-    timed = comparison.time(benchmark, TRAINING, shape, lambda contender: contender.training_step(shape))
-    comparison.weigh(shape, planar=timed.figures["planar"].of)
+@pytest.mark.measures(TRAINING)
+def test_training_step(time_calls, point):
+    time_calls(lambda contender: contender.training_step(point))
 
 
-def test_evaluation(benchmark, comparison, shape):
-    comparison.time(benchmark, EVALUATION, shape, lambda contender: contender.evaluation(shape))
+@pytest.mark.measures(EVALUATION)
+def test_evaluation(time_calls, point):
+    time_calls(lambda contender: contender.evaluation(point))
 
 
-def test_construction(benchmark, comparison):
-    shape = comparison.suite.constructed
-    comparison.time(benchmark, CONSTRUCTION, shape, lambda contender: contender.construction(shape))
-
-
-@pytest.mark.parametrize("ksize", [3, 7])
-def test_index_table(benchmark, ksize):
-    benchmark.group = f"index table of P4MConvP4M, ksize {ksize}"
-    benchmark(make_d4_p4m_indices, ksize)
+@pytest.mark.measures(MEMORY)
+def test_peak_memory(weigh):
+    weigh()
