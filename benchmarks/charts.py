@@ -506,7 +506,7 @@ def _in_common(points):
 def _told_apart(point, points):
     """The words of a point that are not the same for all."""
     said = [name for name in _WORDS if len({_in_words(other, name) for other in points}) > 1]
-    return ", ".join(_in_words(point, name) for name in said)
+    return ", ".join(filter(None, (_in_words(point, name) for name in said)))  # a network has no layout
 
 
 # Bars

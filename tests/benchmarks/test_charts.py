@@ -115,6 +115,12 @@ class TestNumbers:
         }
         assert dict(zip(*line.get_data())) == due
 
+    def test_titles_say_what_a_point_has_and_nothing_else(self):
+        layer = {"layer": "P4ConvP4", "channels": 8, "batch": 8, "layout": "NCHW"}
+        network = {"network": "P4CNN", "batch": 64}
+        titles = [charts._told_apart(point, [layer, network]) for point in (layer, network)]
+        assert titles == ["P4ConvP4, 8 channels, batch 8, NCHW input", "P4CNN, batch 64"]
+
     def test_one_and_the_targets_are_marked(self, panels):
         heights = {
             line.get_ydata()[0] for line in panels["ratio-to-planar"][0].lines if len(set(line.get_ydata())) == 1
