@@ -288,7 +288,9 @@ def count_instructions(call):
     instructions = Counter()
 
     def trace(frame, event, _):
-        frame.f_trace_lines, frame.f_trace_opcodes = False, frame.f_globals is not globals()
+        if event == "call":
+            frame.f_trace = trace  # before what follows: from Python 3.13 on, frames without one do not take it
+            frame.f_trace_lines, frame.f_trace_opcodes = False, frame.f_globals is not globals()
         if event == "opcode":
             instructions[frame.f_globals.get("__name__", "").partition(".")[0]] += 1
         return trace
