@@ -24,6 +24,8 @@ _TYPES = {"float16": ("HALF", "FLOAT"), "float32": ("FLOAT", "FLOAT"), "float64"
 _LEFT_OUT = ("NONDETERMINISTIC", "REDUCED_PRECISION_REDUCTION", "FFT", "WINOGRAD_TILE_6x6", "WINOGRAD_TILE_13x13")
 # In float32 Tensor Cores would round the inputs to TF32.
 _LEFT_OUT_IN_FLOAT32 = ("TENSOR_CORE", "DOWN_CONVERT_INPUTS")
+# For filters' gradients cuDNN 9 notes no tile of its Winograd transform, and that one rounds (seen on an H200).
+_LEFT_OUT_IN_FILTER_GRADIENTS = ("WINOGRAD",)
 
 _of_thread = threading.local()
 
@@ -156,7 +158,9 @@ def _plan(device, operation, dtype, shapes, geometry):
     inputs = [graph.tensor(dim=list(s), stride=_strides(s), data_type=elements) for s in shapes[:2]]
     output = getattr(graph, method)(**dict(zip(names, inputs)), **{name: list(pair) for name, pair in geometry})
     output.set_output(True).set_dim(list(shapes[2])).set_stride(_strides(shapes[2])).set_data_type(elements)
-    left_out = _LEFT_OUT + (_LEFT_OUT_IN_FLOAT32 if dtype == "float32" else ())
+    left_out = _LEFT_OUT
+    left_out += _LEFT_OUT_IN_FLOAT32 if dtype == "float32" else ()
+    left_out += _LEFT_OUT_IN_FILTER_GRADIENTS if operation == "filter gradient" else ()
     try:
         graph.validate()
         graph.build_operation_graph()

@@ -6,7 +6,7 @@
 //   gather, inverse  int (S_out, C)   FilterTransformation's tables: where cell c of element h is read
 //
 // A thread has one column j of I * C; neighbouring threads store to neighbouring cells. Threads in y
-// take rows in turn. Compile with
+// take the rows of w in turn. Compile with
 //   VALUE    float, double, or unsigned short for the bits of a half
 //   SUM      the type of sums: double, or float (for halves too)
 //   TO_SUM, FROM_SUM   the conversions between them
@@ -18,6 +18,7 @@
 #endif
 
 #ifdef __CUDACC__
+#define UNROLL _Pragma("unroll 4")
 // Written out, since the header cuda_fp16.h is not on every machine that has a run-time compiler.
 __device__ static inline float half_to_float(unsigned short bits) {
     float value;
@@ -29,18 +30,22 @@ __device__ static inline unsigned short float_to_half(float value) {
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
     return bits;
 }
+#else
+#define UNROLL
 #endif
 
 // folded[o, h][j] = w[o][the cell of column j that element h reads]
+// A thread stores its column for every h: so several loads are under way at once, and the few cells of w
+// that they read stay in the cache.
 extern "C" __global__ void fold_filters(READ(VALUE) w, READ(int) gather, WRITE(VALUE) folded,
                                         INDEX rows, INDEX columns, int S_out, int C) {
     INDEX j = (INDEX)blockIdx.x * blockDim.x + threadIdx.x;
     if (j >= columns) return;
     int c = (int)(j % C);
-    for (INDEX row = blockIdx.y; row < rows; row += gridDim.y) {
-        INDEX o = row / S_out;
-        int h = (int)(row % S_out);
-        folded[row * columns + j] = w[o * columns + (j - c) + gather[h * C + c]];
+    for (INDEX o = blockIdx.y; o < rows; o += gridDim.y) {
+        INDEX from = o * columns + (j - c), to = o * S_out * columns + j;
+        UNROLL
+        for (int h = 0; h < S_out; ++h) folded[to + h * columns] = w[from + gather[h * C + c]];
     }
 }
 
@@ -53,6 +58,7 @@ extern "C" __global__ void unfold_filter_gradients(READ(VALUE) folded_gradient, 
     int c = (int)(j % C);
     for (INDEX o = blockIdx.y; o < rows; o += gridDim.y) {
         SUM sum = 0;
+        UNROLL
         for (int h = 0; h < S_out; ++h) {
             INDEX row = o * S_out + h;
             sum += TO_SUM(folded_gradient[row * columns + (j - c) + inverse[h * C + c]]);

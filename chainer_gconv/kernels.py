@@ -42,7 +42,7 @@ def definitions(dtype, size):
 
 
 def grid_of(rows, columns):
-    """The grid of blocks, (x, y), that covers a matrix of rows and columns."""
+    """The grid of blocks, (x, y), that covers canonical filters as a matrix of rows and columns."""
     return -(-columns // BLOCK), min(rows, MOST_ROWS_OF_BLOCKS)
 
 
@@ -50,7 +50,7 @@ def fold_filters(w, transformation):
     """CuPy filters (O, I, S_in, k, k) to folded ones (O * S_out, I * S_in, k, k)."""
     O, I, S_in, *kernel = w.shape
     S_out = transformation.output_stabilizer_size
-    return _launch("fold_filters", w, transformation, "gather", (O * S_out, I * S_in, *kernel), O * S_out)
+    return _launch("fold_filters", w, transformation, "gather", (O * S_out, I * S_in, *kernel), O)
 
 
 def unfold_filter_gradients(gradient, transformation):
@@ -67,9 +67,9 @@ def _launch(name, values, transformation, table, shape, rows):
     with values.device:
         values = cupy.ascontiguousarray(values)
         result = cupy.empty(shape, values.dtype)
-        columns = result.size // rows if rows else 0
         if result.size == 0:
             return result
+        columns = min(values.size, result.size) // rows  # of canonical filters
         macros = definitions(values.dtype, max(values.size, result.size))
         index = np.int32 if macros["INDEX"] == "int" else np.int64
         kernel = _module(values.device.id, tuple(macros.items())).get_function(name)

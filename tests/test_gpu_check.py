@@ -37,21 +37,28 @@ class TestChainerCarriedAlong:
     def test_a_wheel_is_unpacked_and_importable_in_the_steps(self, gpu_check, tmp_path):
         with zipfile.ZipFile(tmp_path / "chainer-7.8.1-py3-none-any.whl", "w") as wheel:
             wheel.writestr("chainer/__init__.py", "where = __file__")
-        environment = gpu_check.environment_with_chainer(tmp_path, tmp_path / "site")
+        with zipfile.ZipFile(tmp_path / "nvidia_cudnn_frontend-1.14.1-cp312.whl", "w") as wheel:
+            wheel.writestr("cudnn/__init__.py", "where = __file__")
+        environment = gpu_check.environment_with_wheels(tmp_path, tmp_path / "site")
         paths = environment["PYTHONPATH"].split(":")
         assert paths[:2] == [str(gpu_check.ROOT), str(tmp_path / "site")]
-        assert (tmp_path / "site" / "chainer" / "__init__.py").exists()
+        assert all((tmp_path / "site" / name / "__init__.py").exists() for name in ("chainer", "cudnn"))
 
     def test_without_a_wheel_it_says_how_to_make_one(self, gpu_check, tmp_path):
         with pytest.raises(gpu_check.CannotRun, match="make chainer-wheel"):
-            gpu_check.environment_with_chainer(tmp_path, tmp_path / "site")
+            gpu_check.environment_with_wheels(tmp_path, tmp_path / "site")
 
 
-def run_with_steps(gpu_check, monkeypatch, report, *steps):
+def outcomes(report):
+    return {step["name"]: step["outcome"] for step in report["steps"]}
+
+
+def run_with_steps(gpu_check, monkeypatch, report, *steps, options=()):
     monkeypatch.setattr(gpu_check, "check_machine", lambda: None)
-    monkeypatch.setattr(gpu_check, "environment_with_chainer", lambda wheels, folder: None)
+    monkeypatch.setattr(gpu_check, "describe_machine", lambda: "a machine")
+    monkeypatch.setattr(gpu_check, "environment_with_wheels", lambda wheels, folder: None)
     monkeypatch.setattr(gpu_check, "steps", lambda report: steps)
-    status = gpu_check.main(["--report", str(report)])
+    status = gpu_check.main(["--report", str(report), *options])
     return status, json.loads((report / "report.json").read_text()), (report / "report.md").read_text()
 
 
@@ -62,29 +69,48 @@ def test_the_report_has_every_step_with_its_outcome_and_results(gpu_check, monke
         gpu_check,
         monkeypatch,
         tmp_path / "report",
-        ("good", gpu_check.python("-c", "print('all is well')"), None),
-        ("measured", gpu_check.python("-c", ""), rows),
-        ("absent", ["no-such-sanitizer"], None),
+        gpu_check.Step("measured", gpu_check.python("-c", ""), alone=True, results=rows),
+        gpu_check.Step("good", gpu_check.python("-c", "print('all is well')")),
+        gpu_check.Step("absent", ["no-such-sanitizer"]),
     )
     assert status == 0
-    assert [step["outcome"] for step in report["steps"]] == ["passed", "passed", "not run"]
-    assert report["steps"][1]["results"] == [1, 2]
+    assert outcomes(report) == {"good": "passed", "absent": "not run", "measured": "passed"}
+    assert report["steps"][-1]["results"] == [1, 2]  # it ran last, alone
     assert "all is well" in text and "no-such-sanitizer is not installed" in text
 
 
 def test_one_failed_step_fails_the_check_and_the_others_still_run(gpu_check, monkeypatch, tmp_path):
-    bad = gpu_check.python("-c", "import sys; sys.exit('broken')")
-    good = gpu_check.python("-c", "")
-    status, report, text = run_with_steps(
-        gpu_check, monkeypatch, tmp_path / "report", ("bad", bad, None), ("good", good, None)
-    )
+    bad = gpu_check.Step("bad", gpu_check.python("-c", "import sys; sys.exit('broken')"))
+    good = gpu_check.Step("good", gpu_check.python("-c", ""))
+    status, report, text = run_with_steps(gpu_check, monkeypatch, tmp_path / "report", bad, good)
     assert status == 1 and "broken" in text
-    assert [step["outcome"] for step in report["steps"]] == ["failed", "passed"]
+    assert outcomes(report) == {"bad": "failed", "good": "passed"}
+
+
+def test_a_step_past_its_limit_has_failed_and_leaves_what_it_printed(gpu_check, monkeypatch, tmp_path):
+    endless = "import time; print('so far', flush=True); time.sleep(60)"
+    step = gpu_check.Step("endless", gpu_check.python("-c", endless), limit=2)
+    status, report, text = run_with_steps(gpu_check, monkeypatch, tmp_path / "report", step)
+    assert status == 1 and "so far" in text and "stopped after 2 s" in text
+
+
+def test_of_a_long_output_both_ends_are_kept(gpu_check):
+    text = gpu_check.shortened([str(n) for n in range(1000)], most=2)
+    assert text.splitlines() == ["0", "1", "... 996 lines left out ...", "998", "999"]
+
+
+def test_a_word_chooses_steps_and_one_that_none_has_is_refused(gpu_check, monkeypatch, tmp_path, capsys):
+    named = [gpu_check.Step(name, gpu_check.python("-c", "")) for name in ("kernel test", "layer test")]
+    report = run_with_steps(gpu_check, monkeypatch, tmp_path / "report", *named, options=("--only", "kernel"))[1]
+    assert outcomes(report) == {"kernel test": "passed"}
+    with pytest.raises(SystemExit):
+        run_with_steps(gpu_check, monkeypatch, tmp_path / "report", *named, options=("--only", "colonel"))
+    assert "kernel test, layer test" in capsys.readouterr().err
 
 
 def test_the_steps_are_commands_that_exist(gpu_check, tmp_path):
-    names = [name for name, command, results in gpu_check.steps(tmp_path)]
-    assert names[0] == "doctor" and names[-1] == "kernel benchmark"
+    alone = [step.name for step in gpu_check.steps(tmp_path) if step.alone]
+    assert alone == ["compute-sanitizer memcheck", "compute-sanitizer racecheck", "layer benchmark", "kernel benchmark"]
     for module in ("gpu_kernels", "gpu_check"):
         command = [sys.executable, "-m", f"benchmarks.{module}", "--help"]
         assert subprocess.run(command, capture_output=True, cwd=ROOT, check=False).returncode == 0

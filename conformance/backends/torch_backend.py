@@ -139,7 +139,11 @@ class TorchBackend(SequentialBackend):
 
 
 class TorchCudaBackend(TorchBackend):
-    """torch_gconv on a CUDA device, in float32 proper: what PyTorch rounds to TF32 is another claim than ours."""
+    """torch_gconv on a CUDA device, convolving by PyTorch's own kernels.
+
+    cuDNN rounds where sums of products would not: to TF32, and in the Winograd transform that it takes for
+    some gradients of filters. PyTorch has no switch for the latter but to leave cuDNN out.
+    """
 
     name = "torch-cuda"
     device = "cuda"
@@ -169,4 +173,4 @@ class TorchCudaBackend(TorchBackend):
 def _exact_convolutions():
     import torch
 
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return torch.backends.cudnn.flags(enabled=False)

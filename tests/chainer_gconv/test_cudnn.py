@@ -284,7 +284,7 @@ def test_the_names_are_cudnns():
         pytest.skip("nvidia-cudnn-frontend is not installed")
     import cudnn as library
 
-    for name in cudnn._LEFT_OUT + cudnn._LEFT_OUT_IN_FLOAT32:
+    for name in cudnn._LEFT_OUT + cudnn._LEFT_OUT_IN_FLOAT32 + cudnn._LEFT_OUT_IN_FILTER_GRADIENTS:
         assert hasattr(library.numerical_note, name)
     for method, *_ in cudnn._OPERATIONS.values():
         assert hasattr(library.pygraph, method)

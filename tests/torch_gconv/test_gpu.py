@@ -13,9 +13,16 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def exact_convolutions():
+    """cuDNN rounds integers, to TF32 and in Winograd's transform; PyTorch's own kernels do not."""
+    with torch.backends.cudnn.flags(enabled=False):
+        yield
+
+
 @pytest.mark.parametrize("layer", LAYER_SPECS)
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"bias": False, "flat_channels": True}])
-def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(layer, options, rng):
+def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(layer, options, rng, exact_convolutions):
     S = LAYER_SPECS[layer].input_stabilizer_size
     net = getattr(torch_gconv, layer)(3, 4, 3, **options)
     with torch.no_grad():
@@ -33,6 +40,25 @@ def test_a_layer_on_integers_gives_the_bits_of_the_cpu_forward_and_backward(laye
 
     for got, expected in zip(run("cuda"), run("cpu")):
         np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("layer", LAYER_SPECS)
+def test_a_layer_by_cudnn_rounds_as_float32_may(layer):
+    S, ndim = LAYER_SPECS[layer].input_stabilizer_size, LAYER_SPECS[layer].ndim
+    net = getattr(torch_gconv, layer)(3, 4, 3).cuda()
+    x = torch.randn(2, 3, S, *(9,) * ndim, device="cuda", requires_grad=True)
+
+    def run(dtype):
+        net.to(dtype).zero_grad()
+        given = x.detach().to(dtype).requires_grad_()
+        y = net(given)
+        y.square().sum().backward()
+        return [tensor.double() for tensor in (y.detach(), given.grad, *(p.grad for p in net.parameters()))]
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for exact, rounded in zip(run(torch.float64), run(torch.float32)):
+            # Sums of at most a few thousand products; Winograd's transform loses up to three more bits.
+            assert (exact - rounded).norm() <= 1e-5 * exact.norm()
 
 
 def test_a_gradient_is_the_same_bits_every_time():
@@ -86,7 +112,7 @@ def test_channels_last_is_kept_on_a_gpu():
     assert net(x.contiguous()).is_contiguous()
 
 
-def test_a_compiled_layer_on_a_gpu_equals_eager_in_every_bit(rng):
+def test_a_compiled_layer_on_a_gpu_equals_eager_in_every_bit(rng, exact_convolutions):
     net = torch_gconv.P4MConvP4M(2, 3, 3).cuda()
     with torch.no_grad():
         for parameter in net.parameters():
