@@ -96,6 +96,7 @@ def once():
     """Launch each kernel once for each layer and dtype, on few filters, and wait for it."""
     import cupy
 
+    cupy.cuda.set_allocator(None)  # without a pool each array is an allocation, whose ends a sanitizer knows
     for layer in LAYER_SPECS:
         for dtype in DTYPES:
             for _, function, shape, _ in operations(layer, 5, dtype):

@@ -56,10 +56,14 @@ class TorchBackend(SequentialBackend):
         model.train(training)
         model.zero_grad()
         x = self._tensor(x).requires_grad_()
-        self.apply(model, x).backward(self._tensor(gy))
+        self.backward(self.apply(model, x), self._tensor(gy))
         return self.array(x.grad), {
             key: self.array(self.attribute(model, key).grad) for key in weight_keys(model.network)
         }
+
+    def backward(self, y, gy):
+        """Take the gradients of y, given y's, back through the model."""
+        y.backward(gy)
 
     def transformed_filters(self, model):
         layer = model[0]
@@ -139,11 +143,7 @@ class TorchBackend(SequentialBackend):
 
 
 class TorchCudaBackend(TorchBackend):
-    """torch_gconv on a CUDA device, convolving by PyTorch's own kernels.
-
-    cuDNN rounds where sums of products would not: to TF32, and in the Winograd transform that it takes for
-    some gradients of filters. PyTorch has no switch for the latter but to leave cuDNN out.
-    """
+    """torch_gconv on a CUDA device, in float32 proper: without TF32, and without what cuDNN rounds in backward."""
 
     name = "torch-cuda"
     device = "cuda"
@@ -161,16 +161,16 @@ class TorchCudaBackend(TorchBackend):
 
         return {**super().versions(), "cuda": torch.version.cuda, "device": torch.cuda.get_device_name()}
 
-    def forward(self, model, x, training=False):
-        with _exact_convolutions():
-            return super().forward(model, x, training)
+    def apply(self, model, x):
+        import torch
 
-    def gradients(self, model, x, gy, training=False):
-        with _exact_convolutions():
-            return super().gradients(model, x, gy, training)
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return super().apply(model, x)
 
+    def backward(self, y, gy):
+        import torch
 
-def _exact_convolutions():
-    import torch
-
-    return torch.backends.cudnn.flags(enabled=False)
+        # For some gradients of filters cuDNN takes a Winograd transform, which rounds integers; PyTorch has no switch
+        # for it, but kernels of its own.
+        with torch.backends.cudnn.flags(enabled=False):
+            super().backward(y, gy)

@@ -33,6 +33,10 @@ def cpu_cupy(monkeypatch):
     cupy.ascontiguousarray = lambda a: np.ascontiguousarray(a).view(CpuCupyArray)
     cupy.empty = lambda shape, dtype: np.full(shape, 99, dtype).view(CpuCupyArray)
     stream = types.SimpleNamespace(ptr=7, synchronize=lambda: None)
-    cupy.cuda = types.SimpleNamespace(get_current_stream=lambda: stream, Device=lambda _: contextlib.nullcontext())
+    cupy.cuda = types.SimpleNamespace(
+        get_current_stream=lambda: stream,
+        Device=lambda _: contextlib.nullcontext(),
+        set_allocator=lambda _: None,
+    )
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     return cupy

@@ -196,7 +196,8 @@ def test_cudnns_front_end_convolves_integers_to_the_bits_of_im2col(cupy, dtype, 
 
     for expected, got in zip(run("never"), run("auto")):
         np.testing.assert_array_equal(got, expected)
-    assert planned[1] == planned[0] + 3 and None not in cudnn._of_thread.plans.values()  # it was cuDNN
+    by_cudnn = 2 if dtype == "float32" else 3  # of three: in float32 it rounds filters' gradients
+    assert planned[1] == planned[0] + by_cudnn and None not in cudnn._of_thread.plans.values()
 
 
 def test_evaluation_never_sees_a_stale_filter(cupy, rng):
