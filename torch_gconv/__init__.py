@@ -6,7 +6,7 @@ from importlib.util import find_spec
 if find_spec("torch") is None:
     raise ImportError("torch_gconv needs PyTorch, which is not installed: pip install 'groupy-gconv[torch]'.")
 
-from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.batch_normalization import GBatchNorm, GSyncBatchNorm
 from torch_gconv.C4h_conv import C4HConvC4H, C4HConvZ3
 from torch_gconv.D4h_conv import D4HConvD4H, D4HConvZ3
 from torch_gconv.dropout import GDropout
@@ -66,6 +66,7 @@ __all__ = [
     "GMaxPool2d",
     "GMaxPool3d",
     "GResidualBlock",
+    "GSyncBatchNorm",
     "Induce",
     "OConvO",
     "OConvZ3",

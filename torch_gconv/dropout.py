@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from torch_gconv.feature_maps import with_stabilizer_axis
+from torch_gconv.feature_maps import fold, with_stabilizer_axis
 
 
 class GDropout(nn.Module):
@@ -36,7 +36,8 @@ class GDropout(nn.Module):
             raise ValueError(f"GDropout: x must be a map on a grid with ndim={self.ndim}, got shape {tuple(x.shape)}.")
         if self.per_channel:
             on_group = with_stabilizer_axis("GDropout", x, stabilizer_size=self.stabilizer_size, ndim=self.ndim)
-            return (on_group * self._mask(on_group, on_group.shape[:2])).view(x.shape)
+            y = on_group * self._mask(on_group, on_group.shape[:2])
+            return y if y.dim() == x.dim() else fold(y, self.ndim)
         return x * self._mask(x, x.shape[:1])
 
     def _mask(self, x, lots):

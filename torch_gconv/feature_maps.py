@@ -1,11 +1,15 @@
 """Feature maps on a group: with a stabilizer axis, (N, C, S, H, W), or folded into the channels, (N, C * S, H, W).
 
-In space likewise (N, C, S, D, H, W) and (N, C * S, D, H, W).
+In space likewise (N, C, S, D, H, W) and (N, C * S, D, H, W). A map is in channels_last if, in memory, its
+fibers lie whole, one after the other: folded it is in torch.channels_last, or in torch.channels_last_3d.
+What is put out has the format of what came in, and the strides that a new tensor of this format has. The
+latter matters for a batch of one: PyTorch ignores the stride of an axis of length one when it looks for a
+format, and reads it in some derivatives (batch normalization's in evaluation, PyTorch 2.13).
 """
 
 import torch
 
-_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the axes of a folded map
+from torch_gconv.constants import runs_eagerly, static_shape
 
 
 def with_stabilizer_axis(layer, x, channels=None, stabilizer_size=None, ndim=None):
@@ -16,13 +20,14 @@ def with_stabilizer_axis(layer, x, channels=None, stabilizer_size=None, ndim=Non
         on the plane, (N, C, S, H, W), or a folded one in space, (N, C * S, D, H, W). None: the former if it can be
     Raises ValueError, naming the layer, if x does not fit.
     """
-    known, C, S = channels or stabilizer_size, channels or x.shape[1], stabilizer_size or x.shape[2]
+    shape = static_shape(x)
+    known, C, S = channels or stabilizer_size, channels or shape[1], stabilizer_size or shape[2]
     any_grid = ndim is None or not known
-    if x.dim() in ((5, 6) if any_grid else (3 + ndim,)) and x.shape[1:3] == (C, S):
+    if x.dim() in ((5, 6) if any_grid else (3 + ndim,)) and shape[1:3] == (C, S):
         return x
-    if known and x.dim() in ((4, 5) if any_grid else (2 + ndim,)) and x.shape[1] % known == 0:
-        rest = x.shape[1] // known
-        return x.unflatten(1, (channels or rest, stabilizer_size or rest))
+    if known and x.dim() in ((4, 5) if any_grid else (2 + ndim,)) and shape[1] % known == 0:
+        rest = shape[1] // known
+        return unfold(x, channels or rest, stabilizer_size or rest)
     C, S, grid = channels or "C", stabilizer_size or "S", "[D, ]H, W" if any_grid else "D, H, W"[3 * (3 - ndim) :]
     advice = "" if known else " A map with folded channels needs the argument stabilizer_size."
     advice += "" if any_grid else f" The layer was made for a grid with ndim={ndim}."
@@ -31,18 +36,44 @@ def with_stabilizer_axis(layer, x, channels=None, stabilizer_size=None, ndim=Non
     )
 
 
-def is_channels_last(on_group):
-    """Whether a map's channels, with the stabilizer, lie next to each other in memory, and not its pixels.
+def is_channels_last(x, ndim):
+    """Whether a map on a grid of ndim axes is in channels_last, and not contiguous.
 
-    on_group: with its stabilizer axis
+    False under compilers, tracers and transforms of torch.func: there strides are no numbers, or not to be asked for.
     """
-    folded = on_group.flatten(1, 2)
-    return not folded.is_contiguous() and folded.is_contiguous(memory_format=_CHANNELS_LAST[folded.dim()])
+    is_eager = isinstance(x, torch.Tensor) and runs_eagerly()
+    return is_eager and not x.is_contiguous() and _fibers_last(x, ndim).is_contiguous()
 
 
-def like(y, on_group):
-    """y in channels_last if on_group, a map of its shape, is: the format goes on through a network as in PyTorch's."""
-    if torch.compiler.is_compiling() or not is_channels_last(on_group):
+def fold(x, ndim):
+    """A map with or without its stabilizer axis -> (N, C * S, ...), a view if x is contiguous or in channels_last."""
+    if not is_channels_last(x, ndim):
+        return x.flatten(1, -1 - ndim)
+    N, *fiber = x.shape[:-ndim]
+    channels = fiber[0] if len(fiber) == 1 else fiber[0] * fiber[1]
+    # By way of one axis: a view on one axis has the strides of a new tensor, for a batch of one too.
+    return _fibers_last(x, ndim).flatten().view(N, *x.shape[-ndim:], channels).movedim(-1, 1)
+
+
+def unfold(x, channels, stabilizer_size):
+    """(N, C * S, ...) -> (N, C, S, ...), a view."""
+    if not is_channels_last(x, x.dim() - 2):
+        return x.unflatten(1, (channels, stabilizer_size))
+    return x.movedim(1, -1).unflatten(-1, (channels, stabilizer_size)).movedim((-2, -1), (1, 2))
+
+
+def like(y, x, ndim):
+    """y in channels_last if x is; both are maps on a grid of ndim axes, with or without a stabilizer axis.
+
+    PyTorch's own operations keep the format where there is no stabilizer axis, but not all of them in space.
+    """
+    if not is_channels_last(x, ndim):
         return y
-    folded = y.flatten(1, 2)
-    return folded.contiguous(memory_format=_CHANNELS_LAST[folded.dim()]).view(y.shape)
+    folded_axes = tuple(range(1, y.dim() - ndim))
+    return _fibers_last(y, ndim).contiguous().movedim(tuple(range(-len(folded_axes), 0)), folded_axes)
+
+
+def _fibers_last(x, ndim):
+    """(N, C, S, ...) -> (N, ..., C, S), a view."""
+    fiber = tuple(range(1, x.dim() - ndim))
+    return x.movedim(fiber, tuple(range(-len(fiber), 0)))

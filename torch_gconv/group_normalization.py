@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from torch_gconv.feature_maps import like, with_stabilizer_axis
+from torch_gconv.feature_maps import fold, like, with_stabilizer_axis
 
 
 class GGroupNorm(nn.GroupNorm):
@@ -19,4 +19,6 @@ class GGroupNorm(nn.GroupNorm):
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H, W), folded if x is."""
         on_group = with_stabilizer_axis(type(self).__name__, x, channels=self.num_channels)
-        return like(super().forward(on_group), on_group).reshape(x.shape)
+        ndim = on_group.dim() - 3
+        y = like(super().forward(on_group), on_group, ndim)
+        return y if y.dim() == x.dim() else fold(y, ndim)

@@ -2,11 +2,12 @@
 
 In axial coordinates a map is an array (..., H, W), and its points are the hexagon in the middle of a square
 of odd side: the points (u, v) about the centre with |u|, |v| and |u + v| at most (H - 1) / 2. Outside of it a
-map is zero. Arrays of other sizes hold no hexagon that turns onto itself; all of their points count.
+map is zero, whatever stands in the array: numbers there have no effect, NaN included, and no gradient.
+Arrays of other sizes hold no hexagon that turns onto itself; all of their points count.
 Source: HexaConv paper (Hoogeboom et al. 2018, arXiv:1803.02108), section 3.3.
 """
 
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import and_, or_
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from groupy.garray.stabilizers import C6
-from torch_gconv.kept_filters import runs_eagerly
+from torch_gconv.constants import constant, is_plain, sizes_are_symbols, static_shape
 
 HEXAGONAL = C6.oblique_rows
 
@@ -23,10 +24,17 @@ def grid_points(x, rows=HEXAGONAL):
     """The points of a map x (..., H, W), booleans (H, W): groupy.gconv.geometry.grid_support, True where that is None.
 
     rows: the Stabilizer's oblique_rows
-    In eager mode a mask is made once for each size and device. Under compilers and tracers it is made of
-    operations on x without a branch, since sizes may be symbols there.
+    Made once for each size and device. Under compilers and tracers they are made of operations on x without a
+    branch, since sizes may be symbols there.
     """
-    return _kept_points(tuple(x.shape[-len(rows[0]) :]), x.device, rows) if _is_eager(x) else _points(x, rows)
+    if sizes_are_symbols() or not is_plain(x):
+        return _points(x, rows)
+    return constant(_points_of_size, (tuple(x.shape[-len(rows[0]) :]), x.device, rows), x)
+
+
+def on_grid(x, rows=HEXAGONAL):
+    """x where the grid has its points, and zero elsewhere, whatever stands there."""
+    return torch.where(grid_points(x, rows), x, 0)
 
 
 def check_on_plane(layer, on_group):
@@ -39,12 +47,12 @@ def check_on_plane(layer, on_group):
 
 
 def on_points(function, x):
-    """A function of the hexagon's points alone: x (..., H, W), as function(x at the P points, (..., P)); else zero.
-
-    The size must be known when it is compiled or exported.
-    """
-    size = x.shape[-2:]
-    positions = (_kept_positions if _is_eager(x) else _constant_positions)(tuple(size), x.device)
+    """A function of the hexagon's points alone: x (..., H, W), as function(x at the P points, (..., P)); else zero."""
+    size = static_shape(x)[-2:]
+    if torch.compiler.is_compiling() or not is_plain(x):
+        positions = _positions(size, x.device)
+    else:
+        positions = constant(_positions, (tuple(size), x.device), x)
     values = function(x.flatten(-2).index_select(-1, positions))
     return values.new_zeros(x.shape).flatten(-2).index_copy(-1, positions, values).unflatten(-1, size)
 
@@ -66,27 +74,6 @@ def hexagonal_windows(x, window, taps, outside):
     return torch.stack([x[..., u * d : u * d + rows : s, v * e : v * e + columns : t] for u, v in taps])
 
 
-def _is_eager(x):
-    return type(x) is torch.Tensor and runs_eagerly()  # neither fake, nor a tracer's proxy
-
-
-@lru_cache(maxsize=256)
-def _kept_points(size, device, rows=HEXAGONAL):
-    with torch.inference_mode(False):
-        return _points(torch.empty(size, device=device), rows)
-
-
-@lru_cache(maxsize=256)
-def _kept_positions(size, device):
-    with torch.inference_mode(False):
-        return _kept_points(size, device).flatten().nonzero().flatten()
-
-
-@torch.compiler.assume_constant_result
-def _constant_positions(size, device):
-    return _kept_positions(size, device)
-
-
 def _points(x, rows):
     ndim = len(rows[0])
     ones = x.new_ones(x.shape[-ndim:], dtype=torch.int64)
@@ -97,3 +84,19 @@ def _points(x, rows):
     stays = [sum(n * p for n, p in zip(row, doubled)).abs() <= last for row in rows]
     has_no_hexagon = [last % 2 == 1, *(n != last for n in others)]
     return reduce(and_, stays) | reduce(or_, has_no_hexagon)
+
+
+def _points_of_size(size, device, rows=HEXAGONAL):
+    return _points(torch.empty(size, device=device), rows)
+
+
+def _positions(size, device):
+    """The points of a map (H, W), as positions in H * W, in order.
+
+    How many there are follows from the size, so that no shape depends on data: compilers and fake tensors need that.
+    """
+    rows, columns = size
+    r = rows // 2
+    n_points = 3 * r * (r + 1) + 1 if rows == columns and rows % 2 == 1 else rows * columns
+    is_other = (~_points_of_size(size, device)).flatten().to(torch.uint8)
+    return is_other.argsort(stable=True)[:n_points]

@@ -45,8 +45,3 @@ def may_be_kept(weight):
     What torch.func and parametrizations put in its place, and fake and distributed tensors, are folded anew.
     """
     return type(weight) is nn.Parameter
-
-
-def runs_eagerly():
-    """Whether operations are carried out as they stand: under no compiler, tracer or transform of torch.func."""
-    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active())

@@ -10,8 +10,9 @@ from torch import nn
 from groupy.garray.stabilizers import C6
 from groupy.gconv import geometry
 from groupy.gconv.make_gconv_indices import kernel_shape
-from torch_gconv.feature_maps import with_stabilizer_axis
-from torch_gconv.hexagonal import check_on_plane, grid_points, hexagonal_taps, hexagonal_windows
+from torch_gconv.constants import static_shape
+from torch_gconv.feature_maps import fold, like, unfold, with_stabilizer_axis
+from torch_gconv.hexagonal import check_on_plane, grid_points, hexagonal_taps, hexagonal_windows, on_grid
 
 
 def plane_group_spatial_max_pooling(x, ksize, stride=None, pad=0):
@@ -20,7 +21,7 @@ def plane_group_spatial_max_pooling(x, ksize, stride=None, pad=0):
     Arguments as of torch.nn.functional.max_pool2d; stride is ksize if None. Equivariant where the
     windows tile the padded input exactly, (size + 2 * pad - ksize) % stride == 0.
     """
-    return F.max_pool2d(x.flatten(1, 2), ksize, stride, pad).unflatten(1, x.shape[1:3])
+    return unfold(F.max_pool2d(fold(x, 2), ksize, stride, pad), *x.shape[1:3])
 
 
 def coset_max_pooling(x):
@@ -29,25 +30,32 @@ def coset_max_pooling(x):
     Where several elements share the largest value, each gets an equal part of the gradient: no
     choice among them would be equivariant.
     """
-    return x.amax(dim=2)
+    return _reduced(torch.amax, x)
 
 
 def coset_mean_pooling(x):
     """The mean over the stabilizer: (N, C, S, H, W) -> (N, C, H, W), invariant to turns of the fibers."""
-    return x.mean(dim=2)
+    return _reduced(torch.mean, x)
 
 
 def coset_sum_pooling(x):
     """The sum over the stabilizer: (N, C, S, H, W) -> (N, C, H, W), invariant to turns of the fibers."""
-    return x.sum(dim=2)
+    return _reduced(torch.sum, x)
 
 
 def coset_l2_pooling(x):
     """The Euclidean norm over the stabilizer: (N, C, S, H, W) -> (N, C, H, W), invariant to turns of the fibers.
 
-    Its gradient where all elements are zero is zero.
+    Its derivatives, first and second, are zero where it is zero.
     """
-    return torch.linalg.vector_norm(x, dim=2)
+    # There the norm has a kink. What takes the zeros' place is smooth, and has no part in the result.
+    is_zero = torch.linalg.vector_norm(x.detach(), dim=2, keepdim=True) == 0
+    norm = torch.linalg.vector_norm(torch.where(is_zero, 1, x), dim=2)
+    return like(torch.where(is_zero.squeeze(2), 0, norm), x, x.dim() - 3)
+
+
+def _reduced(reduce, x):
+    return like(reduce(x, dim=2), x, x.dim() - 3)
 
 
 class _SpatialPool(nn.Module):
@@ -80,12 +88,14 @@ class _SpatialPool(nn.Module):
     def forward(self, x):
         """(N, C, S, H, W) -> (N, C, S, H', W'); a folded map (N, C * S, H, W) stays folded."""
         if self.strict or not torch.compiler.is_compiling():
-            layer, window, size = type(self).__name__, self.window, x.shape[-self.ndim :]
+            layer, window, size = type(self).__name__, self.window, static_shape(x)[-self.ndim :]
             window.check_size(layer, size)
             reason = window.equivariance_break(layer, size, C6 if self.hexagonal else None)
             geometry.announce_break(self, reason, stacklevel=4)
         pool = self._pool_hexagons if self.hexagonal else self._pool
-        return pool(x.flatten(1, -1 - self.ndim)).unflatten(1, x.shape[1 : -self.ndim])
+        x_folded = fold(x, self.ndim)
+        y = like(pool(x_folded), x_folded, self.ndim)
+        return y if y.dim() == x.dim() else unfold(y, *x.shape[1:3])
 
     def extra_repr(self):
         return (
@@ -247,8 +257,7 @@ class GGlobalMeanPool(_GlobalPool):
     def _pool(self, x):
         if not self.hexagonal:
             return x.flatten(2).mean(2)
-        points = grid_points(x)
-        return (x * points).flatten(2).sum(2) / (x.shape[2] * points.sum())
+        return on_grid(x).flatten(2).sum(2) / (x.shape[2] * grid_points(x).sum())
 
 
 def _only_points(x):

@@ -6,7 +6,7 @@ filter transformed by h. So a layer is an index table, which makes all transform
 once, and one ordinary convolution.
 
 On the hexagonal grid a filter is a hexagon in a square of taps, and a feature map one in a square
-of points: what lies outside is multiplied by zero, in the filters and in the output.
+of points: what lies outside has no effect, in the filters and in the input, and is zero in the output.
 Sources: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7; HexaConv paper (Hoogeboom
 et al. 2018, arXiv:1803.02108), section 4.
 """
@@ -19,9 +19,10 @@ from torch import nn
 
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
-from torch_gconv import memory_format
-from torch_gconv.hexagonal import grid_points
-from torch_gconv.kept_filters import KeptFilters, may_be_kept, runs_eagerly
+from torch_gconv.constants import constant, is_plain, runs_eagerly, static_shape
+from torch_gconv.feature_maps import fold, like, unfold
+from torch_gconv.hexagonal import grid_points, on_grid
+from torch_gconv.kept_filters import KeptFilters, may_be_kept
 from torch_gconv.transform_filter import transform_filter
 
 # The padding modes of nn.Conv2d and nn.Conv3d, and what torch.nn.functional.pad calls them.
@@ -37,10 +38,12 @@ class SplitGConv(nn.Module):
     stride, dilation: one integer, or one for each axis, (u, v) or (u, v, w)
     padding: likewise, or 'valid' or 'same'; 'same' with an even kernel is not symmetric, so not equivariant
     groups: the channels are split into so many parts, which do not see each other
-    filter_mask: (O, I / groups, S_in), multiplied into weight; zeros restrict the filters' support on the group
+    filter_mask: (O, I / groups, S_in), multiplied into weight; zeros restrict the filters' support on the group,
+        and what the weight holds there has no effect
     strict: True to raise EquivarianceError for an input size that breaks equivariance
-    output_mask: booleans of the output's size, multiplied into y; True for the hexagon of a hexagonal map,
-        an odd square, and for nothing on other grids and at other sizes; False for nothing at all
+    output_mask: booleans of the output's size; where they are false y is zero. True for hexagonal maps, odd
+        squares: x counts, and y is not zero, at the points of the hexagon alone; on other grids and at other
+        sizes no point is left out. False for leaving none out
     The others as torch.nn.Conv2d's; the initialization is too, and its fan-in counts the stabilizer, and of a
     hexagonal kernel the taps inside. Its weights outside are zero, have no effect and get no gradient.
 
@@ -48,9 +51,8 @@ class SplitGConv(nn.Module):
     breaks equivariance at the given stride is warned of once (EquivarianceWarning), but not under
     torch.compile and torch.export, where sizes may be symbols.
 
-    In evaluation on the CPU the transformed filters are kept for as long as the weight's values stay
-    what they were; see KeptFilters. On the CPU y's strides may be those of torch.channels_last; see
-    torch_gconv.memory_format.
+    y has x's memory format, contiguous or channels_last, as torch.nn.Conv2d's has. In evaluation on the CPU the
+    transformed filters are kept for as long as the weight's values stay what they were; see KeptFilters.
     """
 
     spec: LayerSpec
@@ -76,6 +78,7 @@ class SplitGConv(nn.Module):
     ):
         super().__init__()
         layer, ndim = type(self).__name__, self.spec.ndim
+        self._ndim = ndim  # a compiler that is led to the stabilizer makes its tables writable
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{layer}: dtype must be a real floating-point type, got {dtype}.")
         if padding_mode not in _PADDING_MODES:
@@ -98,7 +101,8 @@ class SplitGConv(nn.Module):
         self._window = None
         self._checked_call = None
         self._kept = KeptFilters()
-        self.window  # noqa: B018 - refuses a padding that does not exist
+        # Refuses a padding that does not exist; and has the stabilizer find its axes, which no compiler could.
+        self.window.equivariance_break(layer, None, self.spec.stabilizer)
 
         I, S_in = self.in_channels // self.groups, self.input_stabilizer_size
         shape = (self.out_channels, I, S_in, *self.kernel_size)
@@ -106,15 +110,13 @@ class SplitGConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(self.out_channels, device=device, dtype=dtype)) if bias else None
         if filter_mask is not None:
             geometry.check_mask(layer, filter_mask, *shape[:3])
-            filter_mask = torch.as_tensor(filter_mask, device=device, dtype=self.weight.dtype)
+            filter_mask = torch.as_tensor(filter_mask, device="cpu", dtype=self.weight.dtype)
             filter_mask = filter_mask.reshape(*shape[:3], *(1,) * ndim)
-        self.register_buffer("filter_mask", filter_mask)
+        # Constants, and no buffers: those are averaged, broadcast, and lose their values in Module.to_empty.
+        self.filter_mask = filter_mask
+        self.output_mask = output_mask if isinstance(output_mask, bool) else _as_mask(layer, output_mask, ndim)
         self._oblique_rows = self.spec.stabilizer.oblique_rows
-        if isinstance(output_mask, bool):
-            self.output_mask = output_mask
-        else:
-            self.register_buffer("output_mask", _as_mask(layer, output_mask, ndim, device))
-        self._place_tables()
+        self._place_constants()
         self.reset_parameters()
 
     @property
@@ -160,27 +162,35 @@ class SplitGConv(nn.Module):
 
     def folded_bias(self):
         """The bias of the ordinary convolution, (O * S_out,), or None."""
-        bias = self.bias
-        if bias is None:
-            return None
-        if torch.is_grad_enabled() and bias.requires_grad:
-            return bias.repeat_interleave(self.output_stabilizer_size)
-        self._follow(bias)
-        return bias.index_select(0, self._bias_gather)  # in half the time, but on a GPU not deterministic backward
+        return None if self.bias is None else self.bias.repeat_interleave(self.output_stabilizer_size)
 
-    def _place_tables(self):
-        """Put the index tables, and the support of hexagonal filters, where the weight is.
+    def _place_constants(self):
+        """Put the masks, the index tables and the support of hexagonal filters where the weight is.
 
-        They follow from the kernel size and the channels. As buffers they would be broadcast by
-        DistributedDataParallel in each step, and left without values by Module.to_empty.
+        Tables and support follow from the kernel size and the channels, and are shared by all such layers.
         """
+        weight = self.weight
+        if not weight.is_meta:  # there masks would lose their values
+            for name in ("filter_mask", "output_mask"):
+                mask = getattr(self, name)
+                if isinstance(mask, torch.Tensor):
+                    setattr(self, name, mask.to(weight.device, weight.dtype if mask.is_floating_point() else None))
+        self._tables, self._support = self._make_tables(weight)
+
+    def _make_tables(self, weight):
+        """((gather, inverse), support) on the weight's device, as a FilterTransformation describes them."""
         transformation, I = self.spec.transformation(self.kernel_size), self.in_channels // self.groups
-        support, device = self.spec.filter_support(self.kernel_size), self.weight.device
-        self._folded_gather = torch.as_tensor(transformation.folded_gather(I), device=device)
-        self._folded_inverse = torch.as_tensor(transformation.folded_inverse(I), device=device)
-        channels = torch.arange(self.out_channels, device=device)
-        self._bias_gather = channels.repeat_interleave(self.output_stabilizer_size)
-        self._support = None if support is None else torch.as_tensor(support, device=device)
+        makers = (transformation.folded_gather, transformation.folded_inverse)
+        support = None
+        if self.spec.filter_support(self.kernel_size) is not None:
+            support = constant(self.spec.filter_support, (self.kernel_size,), weight)
+        return tuple(constant(make, (I,), weight) for make in makers), support
+
+    def _tables_for(self, weight):
+        """Those of _make_tables that belong to this weight: it may be a replica on another device, or fake."""
+        if is_plain(weight) and self._tables[0].device == weight.device:
+            return self._tables, self._support
+        return self._make_tables(weight)
 
     def _apply(self, fn, recurse=True):
         # Module.to(memory_format=torch.channels_last) asks that format of every parameter with 4 or 5 axes, and only
@@ -190,12 +200,37 @@ class SplitGConv(nn.Module):
             return fn(t.flatten(1, 2)).reshape(t.shape).contiguous() if t.dim() == 5 else fn(t)
 
         super()._apply(planar, recurse)
-        self._follow(self.weight)
+        self._place_constants()
         return self
 
-    def _follow(self, weight):
-        if self._folded_gather.device != weight.device:  # moved, a replica, or a weight that was assigned
-            self._place_tables()
+    def __getstate__(self):
+        """The state without what follows from it, so that a copy or a pickle weighs what the weights weigh."""
+        return {**self.__dict__, "_tables": None, "_support": None, "_window": None, "_checked_call": None}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._ndim = self.spec.ndim
+        self._place_constants()
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination.update({prefix + name: mask for name, mask in self._masks().items()})
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, errors):
+        for name, mask in self._masks().items():
+            given = state_dict.pop(prefix + name, None)
+            if given is None:
+                missing_keys.append(prefix + name)
+            elif given.shape != mask.shape:
+                errors.append(f"{prefix}{name} has shape {tuple(given.shape)}, and this layer's {tuple(mask.shape)}.")
+            else:
+                setattr(self, name, given.detach().clone().to(mask))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, errors)
+
+    def _masks(self):
+        """The masks that were given, {name: tensor}: part of the state, though no buffers."""
+        masks = {name: getattr(self, name) for name in ("filter_mask", "output_mask")}
+        return {name: mask for name, mask in masks.items() if isinstance(mask, torch.Tensor)}
 
     def train(self, mode=True):
         """As torch.nn.Module.train; filters that evaluation kept are dropped."""
@@ -204,69 +239,71 @@ class SplitGConv(nn.Module):
 
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
-        window, ndim = self.window, self.spec.ndim
+        window, ndim = self.window, self._ndim
         self._check(x, window)
-        x = x.flatten(1, -1 - ndim)
-        padding = window.before
+        if self._is_hexagonal:
+            x = on_grid(x, self._oblique_rows)
+        x, padding = fold(x, ndim), window.before
         if self.padding_mode != "zeros" or not window.is_centred:
             x, padding = F.pad(x, padded_sides(window), _PADDING_MODES[self.padding_mode]), 0
         options = (self.stride, padding, self.dilation, self.groups)
-        y = _CONVOLUTIONS[ndim](x, self._filters(x, options), self.folded_bias(), *options)
+        y = like(_CONVOLUTIONS[ndim](x, self._filters(), self.folded_bias(), *options), x, ndim)
         if self.masks_output:
-            y.mul_(self._mask_of(y))  # in place: it takes a quarter of the time, and no derivative needs what y was
-        return y if self.flat_channels else y.unflatten(1, (self.out_channels, self.output_stabilizer_size))
+            y.masked_fill_(~self._mask_of(y), 0)  # in place: no derivative needs what y was
+        return y if self.flat_channels else unfold(y, self.out_channels, self.output_stabilizer_size)
+
+    @property
+    def _is_hexagonal(self):
+        """Whether x and y are maps on a hexagonal grid, of whose arrays only the hexagon counts."""
+        return self.output_mask is True and bool(self._oblique_rows)
 
     @property
     def masks_output(self):
-        """Whether the output is multiplied by a mask."""
-        return isinstance(self.output_mask, torch.Tensor) or (self.output_mask and bool(self._oblique_rows))
+        """Whether the output is zero outside of a mask."""
+        return isinstance(self.output_mask, torch.Tensor) or self._is_hexagonal
 
     def _mask_of(self, y):
         """The mask of the output y: booleans of its size."""
-        if not isinstance(self.output_mask, torch.Tensor):
+        if self.output_mask is True:
             return grid_points(y, self._oblique_rows)
-        layer, size, expected = type(self).__name__, tuple(y.shape[-self.spec.ndim :]), tuple(self.output_mask.shape)
+        layer, size, expected = type(self).__name__, tuple(y.shape[-self._ndim :]), tuple(self.output_mask.shape)
         if size != expected:
             raise ValueError(
                 f"{layer}: output_mask is for an output of size {expected}, and this one is of size {size}."
             )
-        return self.output_mask
+        return self.output_mask.to(y.device)
 
-    def _filters(self, x, options):
-        """The folded filters for a convolution of x: in its dtype and its faster memory format; kept in evaluation."""
+    def _filters(self):
+        """The folded filters; in evaluation kept, in the dtype that autocast convolves in."""
         w = self._masked_weight()
-        dtype = _dtype_under_autocast(w)
-        if not (w.is_cpu and runs_eagerly()):
-            return self._fold(w).to(dtype)
-        shape = (w.shape[0] * self.output_stabilizer_size, w.shape[1] * w.shape[2], *w.shape[3:])
-        form = (dtype, memory_format.choose(x, shape, dtype, self.training, *options))
-        if self.training or not may_be_kept(self.weight):
-            return _in_form(self._fold(w), *form)
+        if self.training or not (w.is_cpu and runs_eagerly() and may_be_kept(self.weight)):
+            return self._fold(w)
         if torch.is_grad_enabled() and w.requires_grad:
-            kept = self._kept.get(w, (w.dtype, torch.preserve_format), self._fold)
-            return _in_form(self._fold(w, kept), *form)
-        return self._kept.get(w, form, lambda w: _in_form(self._fold(w), *form))
+            return self._fold(w, self._kept.get(w, w.dtype, self._fold))
+        dtype = _dtype_under_autocast(w)
+        return self._kept.get(w, dtype, lambda w: self._fold(w).to(dtype))
 
     def _masked_weight(self):
-        weight = self.weight
-        self._follow(weight)
-        for mask in (self.filter_mask, self._support):
-            if mask is not None:
-                weight = weight * mask
-        return weight
+        weight, mask = self.weight, self.filter_mask
+        _, support = self._tables_for(weight)
+        if mask is not None:
+            mask = mask.to(weight.device, weight.dtype)
+            weight = (weight * mask).masked_fill(mask == 0, 0)  # times zero, NaN would stay
+        return weight if support is None else weight.masked_fill(~support, 0)
 
     def _fold(self, weight, folded=None):
-        tables = (self._folded_gather, self._folded_inverse)
+        tables, _ = self._tables_for(weight)
         return transform_filter(weight, *tables, self.output_stabilizer_size, folded)
 
     def _check(self, x, window):
         compiling = torch.compiler.is_compiling()
-        call = (x.shape, x.dtype, window)
+        shape = static_shape(x)
+        call = (shape, x.dtype, window)
         if not compiling and call == self._checked_call:
             return
-        layer, ndim, size = type(self).__name__, self.spec.ndim, x.shape[-self.spec.ndim :]
+        layer, ndim, size = type(self).__name__, self._ndim, shape[-self._ndim :]
         kind = "f" if x.is_floating_point() else "c" if x.is_complex() else "i"
-        geometry.check_input(layer, x.shape, kind, self.in_channels, self.input_stabilizer_size, ndim)
+        geometry.check_input(layer, shape, kind, self.in_channels, self.input_stabilizer_size, ndim)
         if self.strict or not compiling:
             window.check_size(layer, size)
             reason = window.equivariance_break(layer, size, self.spec.stabilizer)
@@ -295,8 +332,8 @@ def padded_sides(window):
     return tuple(side for sides in zip(window.before[::-1], window.after[::-1]) for side in sides)
 
 
-def _as_mask(layer, mask, ndim, device):
-    mask = torch.as_tensor(mask, device=device)
+def _as_mask(layer, mask, ndim):
+    mask = torch.as_tensor(mask, device="cpu")
     if mask.dtype != torch.bool or mask.dim() != ndim:
         raise ValueError(
             f"{layer}: output_mask must be True, False, or booleans of the output's size with {ndim} axes, got "
@@ -305,14 +342,7 @@ def _as_mask(layer, mask, ndim, device):
     return mask
 
 
-def _in_form(filters, dtype, memory_format):
-    return filters.to(dtype=dtype, memory_format=memory_format)
-
-
 def _dtype_under_autocast(weight):
-    """The dtype in which a convolution with this weight computes. Autocast leaves float64 alone."""
-    dtype = weight.dtype
-    device = "cpu" if weight.is_cpu else weight.device.type  # making that word takes a microsecond
-    if dtype == torch.float64 or not torch.amp.is_autocast_available(device):
-        return dtype
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
+    """The dtype in which a convolution on the CPU with this weight computes. Autocast leaves float64 alone."""
+    autocasts = torch.is_autocast_enabled("cpu") and weight.dtype != torch.float64
+    return torch.get_autocast_dtype("cpu") if autocasts else weight.dtype

@@ -3,16 +3,18 @@
 What they are good for, and which elements they commute with: groupy.gconv.subgroups.
 """
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from groupy.gconv.layer_specs import name_of
 from groupy.gconv.subgroups import subgroup_of
-from torch_gconv.kept_filters import runs_eagerly
+from torch_gconv.constants import constant, sizes_are_symbols, static_shape
+from torch_gconv.feature_maps import like
 
 
 def restrict(x, group, subgroup):
@@ -68,12 +70,16 @@ class _SubgroupMap(nn.Module):
     @classmethod
     def _map(cls, x, group, subgroup):
         plan = _plan(cls._function, group, subgroup)
-        if x.dim() != 3 + plan.ndim or x.shape[2] != plan.size or x.shape[1] % plan.channels:
+        shape = static_shape(x)
+        if x.dim() != 3 + plan.ndim or shape[2] != plan.size or shape[1] % plan.channels:
             channels = "C" if plan.channels == 1 else f"C * {plan.channels}"
             expected = f"(N, {channels}, {plan.size}, {'H, W' if plan.ndim == 2 else 'D, H, W'})"
-            raise ValueError(f"{cls._function}: x must be a map on {plan.domain}, {expected}, got {tuple(x.shape)}.")
-        positions = (_kept_positions if runs_eagerly() else _made_positions)(plan.positions, x.device)
-        return cls._rearrange(x, plan, positions)
+            raise ValueError(f"{cls._function}: x must be a map on {plan.domain}, {expected}, got {tuple(shape)}.")
+        if sizes_are_symbols():
+            positions = torch.tensor(plan.positions, device=x.device)
+        else:
+            positions = constant(np.array, (plan.positions,), x)
+        return like(cls._rearrange(x, plan, positions), x, plan.ndim)
 
     def extra_repr(self):
         return f"{self.group!r}, {self.subgroup!r}"
@@ -139,13 +145,3 @@ def _kept_plan(function, group, subgroup):
     channels = maps.index if function == "unrestrict" else 1
     sizes = domain.size, domain.stabilizer.ndim
     return Plan(name_of(domain), *sizes, channels, maps.cosets.shape, tuple(positions.tolist()))
-
-
-def _made_positions(positions, device):
-    return torch.tensor(positions, device=device)
-
-
-@lru_cache(maxsize=256)
-def _kept_positions(positions, device):
-    with torch.inference_mode(False):
-        return _made_positions(positions, device)

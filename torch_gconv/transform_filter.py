@@ -22,7 +22,7 @@ def transform_filter(w, gather, inverse, output_stabilizer_size, folded=None):
         folded_inverse(I), on w's device
     folded: the folded filters, if they are known already; the result is differentiable all the same
     """
-    if _is_constant(w):
+    if _is_constant(w) or torch.jit.is_tracing():  # a trace holds PyTorch's own operations, so that it can be saved
         return _fold(w, gather, output_stabilizer_size) if folded is None else folded
     known = () if folded is None else (folded.view_as(folded),)  # what a Function returns it marks as its own
     return (TransformableFold if _is_transformed() else Fold).apply(w, gather, inverse, output_stabilizer_size, *known)

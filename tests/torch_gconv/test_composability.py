@@ -11,7 +11,6 @@ from torch.utils.checkpoint import checkpoint
 import torch_gconv
 from groupy.gconv.geometry import EquivarianceError
 from groupy.gconv.layer_specs import LAYER_SPECS
-from torch_gconv import memory_format
 
 # The square grid, and one each of the hexagonal grid and of space; test_splitgconv has all of them.
 every_layer = pytest.mark.parametrize(
@@ -250,47 +249,6 @@ def test_materialized_layers_have_their_tables_again():
 def test_the_state_and_the_buffers_hold_nothing_that_follows_from_the_shapes():
     """DistributedDataParallel broadcasts buffers in each step."""
     assert not list(torch_gconv.P4MConvP4M(2, 3, 3).buffers())
-
-
-@pytest.mark.parametrize("channels", [1, 4, 16, 32])
-@pytest.mark.parametrize("training", [True, False])
-def test_the_memory_format_changes_no_bit_and_no_tensor_of_the_callers(channels, training, monkeypatch):
-    module, x = make("P4MConvP4M", (channels, channels), 1).train(training), feature_map("P4MConvP4M", channels, 3)
-    strides = x.stride()
-    by_rule = module(x)
-    for always in (torch.channels_last, torch.preserve_format):
-        monkeypatch.setattr(memory_format, "choose", lambda *_, format=always: format)
-        assert torch.equal(module(x), by_rule)
-    assert x.stride() == strides
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_few_and_many_channels_go_by_channels_last(training):
-    """As memory_format has measured; float64 has no such kernels."""
-
-    def chosen(channels, dtype=torch.float32):
-        return memory_format.choose(torch.zeros(1, 1, 1, 1), (channels, channels, 3, 3), dtype, training, 1, 1, 1, 1)
-
-    due = {3: True, 40: not training, 64: False, 128: False, 256: True, 512: True}
-    assert {n: chosen(n) == torch.channels_last for n in due} == due
-    assert chosen(512, torch.float64) == torch.preserve_format
-
-
-def test_with_benchmark_the_faster_format_is_measured_once_for_each_shape(monkeypatch):
-    monkeypatch.setattr(memory_format, "benchmark", True)
-    memory_format._faster.cache_clear()
-    module, x = make("P4ConvP4"), feature_map("P4ConvP4")
-    y = module(x)
-    module(x)
-    assert memory_format._faster.cache_info().misses == 1
-    assert torch.equal(module.eval()(x), y)  # evaluation has a time of its own
-    assert memory_format._faster.cache_info().misses == 2
-    torch.use_deterministic_algorithms(True)
-    try:
-        module(x[:1])
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert memory_format._faster.cache_info().misses == 2
 
 
 def test_the_same_call_has_the_same_bits_under_deterministic_algorithms():

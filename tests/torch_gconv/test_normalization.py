@@ -8,7 +8,7 @@ import torch
 
 from groupy.garray.D4_array import D4
 from groupy.gconv.reference import left_translate
-from torch_gconv import GBatchNorm, GGroupNorm
+from torch_gconv import GBatchNorm, GGroupNorm, GSyncBatchNorm
 
 
 def trained(norm):
@@ -110,9 +110,24 @@ def test_the_state_is_batch_norms():
     assert set(state) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
-def test_synchronized_batch_normalization_is_pytorchs_own():
-    """Its statistics are over all axes but the channels', so PyTorch's conversion keeps the meaning."""
-    assert type(torch.nn.SyncBatchNorm.convert_sync_batchnorm(GBatchNorm(3))) is torch.nn.SyncBatchNorm
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("hexagonal", [True, False])
+@pytest.mark.parametrize("folded", [True, False])
+def test_pytorch_converts_it_to_one_that_is_synchronized(training, hexagonal, folded):
+    norm = GBatchNorm(3, eps=1e-3, hexagonal=hexagonal).train(training)
+    state = {name: torch.rand(value.shape) + 0.5 for name, value in norm.state_dict().items()}
+    norm.load_state_dict({**state, "num_batches_tracked": torch.tensor(7)})
+    model = torch.nn.Sequential(copy.deepcopy(norm), torch.nn.BatchNorm2d(2))
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert type(converted[1]) is torch.nn.SyncBatchNorm
+    assert type(converted[0]) is GSyncBatchNorm and converted[0].weight is model[0].weight
+    again = torch.nn.SyncBatchNorm.convert_sync_batchnorm(converted)[0]
+    x = torch.randn(2, 3, 6, 5, 5)
+    x = x.flatten(1, 2) if folded else x
+    assert torch.equal(again(x), norm(x))
+    for name, value in norm.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+    assert repr(again).replace("GSync", "G") == repr(norm)
 
 
 @both

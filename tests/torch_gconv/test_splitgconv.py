@@ -140,8 +140,9 @@ def test_a_filter_that_is_not_turned_breaks_it(layer):
     """The check above can fail: the last filter of the orbit is exchanged for the first one."""
     spec = LAYER_SPECS[layer]
     module, _ = make(layer, (1, 1), padding=1)
-    gather = module._folded_gather.view(spec.output_stabilizer_size, -1)
-    gather[-1] = gather[0]
+    (gather, inverse), _ = module._make_tables(module.weight)
+    rows = gather.view(spec.output_stabilizer_size, -1)
+    module._tables = torch.cat([rows[:-1], rows[:1]]).flatten(), inverse
     x = torch.randint(-4, 5, (1, 1, spec.input_stabilizer_size, *(5,) * spec.ndim)).double()
     if not spec.stabilizer.is_orthogonal:
         x = x * torch.tensor(spec.stabilizer.support((5, 5)))
