@@ -12,14 +12,16 @@ et al. 2018, arXiv:1803.02108), section 4.
 """
 
 import math
+from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
-from torch_gconv import memory_format
+from torch_gconv import memory_format, old_port
 from torch_gconv.hexagonal import grid_points
 from torch_gconv.kept_filters import KeptFilters, may_be_kept, runs_eagerly
 from torch_gconv.transform_filter import transform_filter
@@ -41,6 +43,11 @@ class SplitGConv(nn.Module):
     strict: True to raise EquivarianceError for an input size that breaks equivariance
     output_mask: booleans of the output's size, multiplied into y; True for the hexagon of a hexagonal map,
         an odd square, and for nothing on other grids and at other sizes; False for nothing at all
+    input_stabilizer_size, output_stabilizer_size: of a class without `spec`, as in GrouPy and its PyTorch port:
+        (1, 4), (4, 4), (1, 8) or (8, 8) for p4 and p4m, or the class's own attributes or properties; (1, 4) if
+        nobody says. The table is the class's make_transformation_indices, if it overrides that.
+    A bool as sixth positional argument is `bias`, as in that port, and the two after it are those sizes; as
+    dilation=, by name, a bool is refused.
     The others as torch.nn.Conv2d's; the initialization is too, and its fan-in counts the stabilizer, and of a
     hexagonal kernel the taps inside. Its weights outside are zero, have no effect and get no gradient.
 
@@ -54,7 +61,11 @@ class SplitGConv(nn.Module):
     """
 
     spec: LayerSpec
+    ndim: ClassVar[int]
+    input_stabilizer_size: int
+    output_stabilizer_size: int
 
+    @old_port.takes_ports_arguments
     def __init__(
         self,
         in_channels,
@@ -73,18 +84,24 @@ class SplitGConv(nn.Module):
         flat_channels=False,
         strict=False,
         output_mask=True,
+        input_stabilizer_size=None,
+        output_stabilizer_size=None,
     ):
         super().__init__()
+        old_port.take_sizes(self, SplitGConv, (input_stabilizer_size, output_stabilizer_size))
         layer, ndim = type(self).__name__, self.spec.ndim
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{layer}: dtype must be a real floating-point type, got {dtype}.")
         if padding_mode not in _PADDING_MODES:
             raise ValueError(f"{layer}: padding_mode must be one of {', '.join(_PADDING_MODES)}, got {padding_mode!r}.")
-        self.input_stabilizer_size = self.spec.input_stabilizer_size
-        self.output_stabilizer_size = self.spec.output_stabilizer_size
+        if isinstance(dilation, bool):
+            raise TypeError(
+                f"{layer}: dilation must be an integer or {ndim} of them, got {dilation!r}. Was bias meant?"
+            )
         self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
         self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
         self.kernel_size = self.spec.kernel(layer, "kernel_size", kernel_size)
+        self.ksize = self.kernel_size[0] if len(set(self.kernel_size)) == 1 else self.kernel_size  # GrouPy's name
         self.stride = geometry.as_sides(layer, "stride", stride, ndim, minimum=1)
         is_word = isinstance(padding, str)
         self.padding = padding if is_word else geometry.as_sides(layer, "padding", padding, ndim, minimum=0)
@@ -109,13 +126,32 @@ class SplitGConv(nn.Module):
             filter_mask = torch.as_tensor(filter_mask, device=device, dtype=self.weight.dtype)
             filter_mask = filter_mask.reshape(*shape[:3], *(1,) * ndim)
         self.register_buffer("filter_mask", filter_mask)
-        self._oblique_rows = self.spec.stabilizer.oblique_rows
+        old_port.take_own_table(self, SplitGConv)
+        self._oblique_rows = self.spec.stabilizer.oblique_rows if self.spec.stabilizer else ()
         if isinstance(output_mask, bool):
             self.output_mask = output_mask
         else:
             self.register_buffer("output_mask", _as_mask(layer, output_mask, ndim, device))
         self._place_tables()
         self.reset_parameters()
+
+    @property
+    def inds(self):
+        """The index table, a copy: int32 (S_out, S_in, k, k, 3). To transform filters by another one, set it."""
+        return np.array(self.spec.transformation(self.kernel_size).table)
+
+    @inds.setter
+    def inds(self, table):
+        old_port.set_table(self, table)
+        self._place_tables()
+        self._kept.drop()
+
+    def make_transformation_indices(self, ksize=None):
+        """The group's index table for a kernel of this side, int32 (S_out, S_in, k, k, 3); by default the layer's.
+
+        A subclass that overrides it makes the table of its layers, and is given ksize if it has the argument.
+        """
+        return old_port.usual_table(self, ksize)
 
     @property
     def window(self):
@@ -153,6 +189,12 @@ class SplitGConv(nn.Module):
         if support is not None:
             with torch.no_grad():
                 self.weight.mul_(torch.as_tensor(support, device=self.weight.device))
+
+    def __setstate__(self, state):
+        if old_port.is_ports_state(state):
+            old_port.restore(self, state, SplitGConv)
+        else:
+            super().__setstate__(state)
 
     def folded_filters(self):
         """The transformed filters, (O * S_out, I / groups * S_in, k, ...): the weight of the ordinary convolution."""

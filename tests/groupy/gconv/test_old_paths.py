@@ -72,6 +72,14 @@ def test_a_star_import_gives_the_same_objects(old):
     assert not {name for name in namespace if name.startswith("_")} - {"__builtins__"} and "forward_to" not in namespace
 
 
+def test_a_star_import_gives_what_the_port_had_beside_the_layers():
+    port, names = pytest.importorskip("torch_gconv.old_port"), ("trans_filter", "make_indices_functions")
+    namespace = {}
+    exec("from groupy.gconv.pytorch_gconv.splitgconv2d import *", namespace)
+    for name in (*names, "make_c4_z2_indices", "make_c4_p4_indices", "make_d4_z2_indices", "make_d4_p4m_indices"):
+        assert namespace[name] is getattr(port, name)
+
+
 @pytest.mark.parametrize("paths", [CHAINER, TORCH], ids=["chainer", "torch"])
 def test_after_import_groupy_alone_every_old_path_is_an_attribute(paths):
     """And neither it nor the paths import a framework, before a name is asked for."""
