@@ -21,7 +21,7 @@ from torch import nn
 
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
-from torch_gconv import memory_format, old_port
+from torch_gconv import memory_format, old_port, saved_groups
 from torch_gconv.hexagonal import grid_points
 from torch_gconv.kept_filters import KeptFilters, may_be_kept, runs_eagerly
 from torch_gconv.transform_filter import transform_filter
@@ -195,6 +195,22 @@ class SplitGConv(nn.Module):
             old_port.restore(self, state, SplitGConv)
         else:
             super().__setstate__(state)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        saved_groups.note(self, destination, prefix)
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        """Load as torch.nn.Module does, but refuse the weights of a layer with another index table."""
+        complaint = saved_groups.complaint(self, prefix, local_metadata)
+        if complaint is not None:
+            error_msgs.append(complaint)
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def folded_filters(self):
         """The transformed filters, (O * S_out, I / groups * S_in, k, ...): the weight of the ordinary convolution."""
