@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from torch_gconv import (
     to_planar,
 )
 
+ROOT = Path(__file__).parent.parent.parent
 SIZES = {(1, 4): "P4ConvZ2", (4, 4): "P4ConvP4", (1, 8): "P4MConvZ2", (8, 8): "P4MConvP4M"}
 by_sizes = pytest.mark.parametrize("sizes", SIZES, ids=SIZES.values())
 
@@ -578,3 +580,18 @@ def test_a_pickle_of_another_port_is_refused(lacking):
     state.pop(lacking, None)
     with pytest.raises(ValueError, match=f"P4ConvZ2: the pickled layer lacks {lacking}, so.*net.state_dict"):
         P4ConvZ2.__new__(P4ConvZ2).__setstate__(state)
+
+
+# The page on all this.
+
+
+def test_the_page_on_the_old_port_runs(tmp_path, pickled):
+    page = (ROOT / "docs" / "pytorch-port.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    (tmp_path / "model.pt").write_bytes((pickled / "p4.pt").read_bytes())
+    script = "\n".join(blocks)
+    path = [str(ROOT), str(pickled / "here")]
+    script = f"import sys; sys.path[:0] = {path}\n{script}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
