@@ -12,13 +12,16 @@ et al. 2018, arXiv:1803.02108), section 4.
 """
 
 import math
+from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from groupy.gconv import geometry
 from groupy.gconv.layer_specs import LayerSpec
+from torch_gconv import old_port, saved_groups
 from torch_gconv.constants import constant, is_plain, runs_eagerly, static_shape
 from torch_gconv.feature_maps import fold, like, unfold
 from torch_gconv.hexagonal import grid_points, on_grid
@@ -44,6 +47,11 @@ class SplitGConv(nn.Module):
     output_mask: booleans of the output's size; where they are false y is zero. True for hexagonal maps, odd
         squares: x counts, and y is not zero, at the points of the hexagon alone; on other grids and at other
         sizes no point is left out. False for leaving none out
+    input_stabilizer_size, output_stabilizer_size: of a class without `spec`, as in GrouPy and its PyTorch port:
+        (1, 4), (4, 4), (1, 8) or (8, 8) for p4 and p4m, or the class's own attributes or properties; (1, 4) if
+        nobody says. The table is the class's make_transformation_indices, if it overrides that.
+    A bool as sixth positional argument is `bias`, as in that port, and the two after it are those sizes; as
+    dilation=, by name, a bool is refused.
     The others as torch.nn.Conv2d's; the initialization is too, and its fan-in counts the stabilizer, and of a
     hexagonal kernel the taps inside. Its weights outside are zero, have no effect and get no gradient.
 
@@ -56,7 +64,11 @@ class SplitGConv(nn.Module):
     """
 
     spec: LayerSpec
+    ndim: ClassVar[int]
+    input_stabilizer_size: int
+    output_stabilizer_size: int
 
+    @old_port.takes_ports_arguments
     def __init__(
         self,
         in_channels,
@@ -75,19 +87,25 @@ class SplitGConv(nn.Module):
         flat_channels=False,
         strict=False,
         output_mask=True,
+        input_stabilizer_size=None,
+        output_stabilizer_size=None,
     ):
         super().__init__()
+        old_port.take_sizes(self, SplitGConv, (input_stabilizer_size, output_stabilizer_size))
         layer, ndim = type(self).__name__, self.spec.ndim
         self._ndim = ndim  # a compiler that is led to the stabilizer makes its tables writable
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"{layer}: dtype must be a real floating-point type, got {dtype}.")
         if padding_mode not in _PADDING_MODES:
             raise ValueError(f"{layer}: padding_mode must be one of {', '.join(_PADDING_MODES)}, got {padding_mode!r}.")
-        self.input_stabilizer_size = self.spec.input_stabilizer_size
-        self.output_stabilizer_size = self.spec.output_stabilizer_size
+        if isinstance(dilation, bool):
+            raise TypeError(
+                f"{layer}: dilation must be an integer or {ndim} of them, got {dilation!r}. Was bias meant?"
+            )
         self.in_channels = geometry.check_channels(layer, "in_channels", in_channels)
         self.out_channels = geometry.check_channels(layer, "out_channels", out_channels)
         self.kernel_size = self.spec.kernel(layer, "kernel_size", kernel_size)
+        self.ksize = self.kernel_size[0] if len(set(self.kernel_size)) == 1 else self.kernel_size  # GrouPy's name
         self.stride = geometry.as_sides(layer, "stride", stride, ndim, minimum=1)
         is_word = isinstance(padding, str)
         self.padding = padding if is_word else geometry.as_sides(layer, "padding", padding, ndim, minimum=0)
@@ -115,9 +133,28 @@ class SplitGConv(nn.Module):
         # Constants, and no buffers: those are averaged, broadcast, and lose their values in Module.to_empty.
         self.filter_mask = filter_mask
         self.output_mask = output_mask if isinstance(output_mask, bool) else _as_mask(layer, output_mask, ndim)
-        self._oblique_rows = self.spec.stabilizer.oblique_rows
+        old_port.take_own_table(self, SplitGConv)
+        self._oblique_rows = self.spec.stabilizer.oblique_rows if self.spec.stabilizer else ()
         self._place_constants()
         self.reset_parameters()
+
+    @property
+    def inds(self):
+        """The index table, a copy: int32 (S_out, S_in, k, k, 3). To transform filters by another one, set it."""
+        return np.array(self.spec.transformation(self.kernel_size).table)
+
+    @inds.setter
+    def inds(self, table):
+        old_port.set_table(self, table)
+        self._place_constants()
+        self._kept.drop()
+
+    def make_transformation_indices(self, ksize=None):
+        """The group's index table for a kernel of this side, int32 (S_out, S_in, k, k, 3); by default the layer's.
+
+        A subclass that overrides it makes the table of its layers, and is given ksize if it has the argument.
+        """
+        return old_port.usual_table(self, ksize)
 
     @property
     def window(self):
@@ -208,24 +245,38 @@ class SplitGConv(nn.Module):
         return {**self.__dict__, "_tables": None, "_support": None, "_window": None, "_checked_call": None}
 
     def __setstate__(self, state):
-        super().__setstate__(state)
-        self._ndim = self.spec.ndim
-        self._place_constants()
+        if old_port.is_ports_state(state):
+            old_port.restore(self, state, SplitGConv)
+        else:
+            super().__setstate__(state)
+            self._ndim = self.spec.ndim
+            self._place_constants()
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination.update({prefix + name: mask for name, mask in self._masks().items()})
+        saved_groups.note(self, destination, prefix)
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, errors):
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        complaint = saved_groups.complaint(self, prefix, local_metadata)
+        if complaint is not None:
+            error_msgs.append(complaint)
+            return
         for name, mask in self._masks().items():
             given = state_dict.pop(prefix + name, None)
             if given is None:
                 missing_keys.append(prefix + name)
             elif given.shape != mask.shape:
-                errors.append(f"{prefix}{name} has shape {tuple(given.shape)}, and this layer's {tuple(mask.shape)}.")
+                error_msgs.append(
+                    f"{prefix}{name} has shape {tuple(given.shape)}, and this layer's {tuple(mask.shape)}."
+                )
             else:
                 setattr(self, name, given.detach().clone().to(mask))
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, errors)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def _masks(self):
         """The masks that were given, {name: tensor}: part of the state, though no buffers."""

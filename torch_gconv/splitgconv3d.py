@@ -10,3 +10,5 @@ class SplitGConv3D(SplitGConv):
     weight: (O, I / groups, S_in, k, k, k); bias: (O,), one for each output channel, shared over the stabilizer
     y: (N, O, S_out, D', H', W'), or (N, O * S_out, D', H', W') if flat_channels
     """
+
+    ndim = 3

@@ -1,1 +1,5 @@
 """Group convolutions, framework-neutral: index tables, filter masks, layer descriptions, the reference."""
+
+from groupy.submodules import on_request as _on_request
+
+__getattr__, __dir__ = _on_request(__name__)

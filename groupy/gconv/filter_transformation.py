@@ -7,6 +7,7 @@ scatter, no atomics.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -67,6 +68,11 @@ class FilterTransformation:
     def inverse(self):
         """int64 (S_out, C): cell c of the canonical filter lands on cell inverse[h, c] of transformed filter h."""
         return _read_only(np.argsort(self.gather, axis=1))
+
+    @cached_property
+    def digest(self):
+        """16 hexadecimal digits that tell the table from others of its shape; the same on every machine."""
+        return hashlib.sha256(self.table.astype("<i4").tobytes()).hexdigest()[:16]
 
     def folded_gather(self, in_channels):
         """int64 (S_out * I * C,): where the folded filters read the canonical ones, flattened to (O, I * C).

@@ -56,7 +56,7 @@ def outputs_and_gradients(module, x):
 
 
 def assert_law(module, x, memory_format, mode, ndim=2, map_out=True):
-    """x: float64, contiguous"""
+    """The law for a module on x, which is float64 and contiguous."""
     set_mode(module, mode)
     exact = copy.deepcopy(module).double()
     expected_y, expected = outputs_and_gradients(exact, x)

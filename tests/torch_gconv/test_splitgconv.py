@@ -19,6 +19,9 @@ every_layer = pytest.mark.parametrize("layer", LAYER_SPECS)
 # Those on the square grid have been taken apart option by option in test_splitgconv2d.
 NEW = [name for name in LAYER_SPECS if not name.startswith("P4")]
 
+# GrouPy's old PyTorch port gave these to the base class: see test_old_port.
+STABILIZER_SIZES = ("input_stabilizer_size", "output_stabilizer_size")
+
 OPTIONS = {
     "plain": {},
     "strided": {"stride": 2, "padding": 1},
@@ -178,7 +181,7 @@ def test_arguments_are_those_of_pytorchs_convolution(layer):
     ours = [*inspect.signature(getattr(torch_gconv, layer)).parameters.values()]
     assert [(p.name, p.default) for p in ours[: len(arguments)]] == [(p.name, p.default) for p in arguments]
     own = {p.name for p in ours[len(arguments) :] if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    assert own == {"filter_mask", "flat_channels", "strict", "output_mask"}
+    assert own == {"filter_mask", "flat_channels", "strict", "output_mask", *STABILIZER_SIZES}
 
 
 @every_layer

@@ -223,22 +223,13 @@ class TestAverages:
         assert torch.equal(meta[0].output_mask, mask)
 
 
-class TestCopies:
-    @every_layer
-    def test_a_pickle_weighs_what_the_weights_weigh(self, layer):
-        spec = LAYER_SPECS[layer]
-        module = layer_of(spec)(4, 4, 3)
-        module(torch.randn(1, 4, spec.input_stabilizer_size, *(5,) * spec.ndim))
-        weights = sum(p.numel() * p.element_size() for p in module.parameters())
-        assert len(pickle.dumps(module)) < weights + 4096
-        file = io.BytesIO()
-        torch.save(module, file)
-        assert file.tell() < weights + 8192
-
-    @every_layer
-    @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
-    def test_a_copy_has_its_tables_again(self, layer, duplicate):
-        spec = LAYER_SPECS[layer]
-        module = layer_of(spec)(2, 3, 3).eval()
-        x = torch.randn(1, 2, spec.input_stabilizer_size, *(5,) * spec.ndim)
-        assert torch.equal(duplicate(module)(x), module(x))
+@every_layer
+def test_a_pickle_weighs_what_the_weights_weigh(layer):
+    spec = LAYER_SPECS[layer]
+    module = layer_of(spec)(4, 4, 3)
+    module(torch.randn(1, 4, spec.input_stabilizer_size, *(5,) * spec.ndim))
+    weights = sum(p.numel() * p.element_size() for p in module.parameters())
+    assert len(pickle.dumps(module)) < weights + 4096
+    file = io.BytesIO()
+    torch.save(module, file)
+    assert file.tell() < weights + 8192

@@ -2,4 +2,4 @@
 
 from groupy.gconv.old_paths import forward_to
 
-__getattr__, __dir__ = forward_to("torch_gconv")
+__getattr__, __dir__ = forward_to(__name__, "torch_gconv")

@@ -1,1 +1,5 @@
 """GrouPy's package of pooling functions."""
+
+from groupy.submodules import on_request as _on_request
+
+__getattr__, __dir__ = _on_request(__name__)
