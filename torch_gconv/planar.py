@@ -127,7 +127,7 @@ def _(layer: SplitGConv):
     if layer.masks_output:
         parts["mask"] = _Masked(layer)
     if not layer.flat_channels:
-        parts["unfold"] = nn.Unflatten(1, (layer.out_channels, S_out))
+        parts["unfold"] = _Unfold(S_out, ndim)
     return nn.Sequential(parts)
 
 
@@ -217,8 +217,24 @@ def _(layer: _SubgroupMap):
     return _Rearranged(layer)
 
 
+# The exporter of TorchScript takes sizes after `unflatten`, and shapes that are handed on as a whole, for constants, the
+# batch too. So the sizes are named one by one.
+
+
+class _Unfold(nn.Module):
+    """(N, C * S, ...) -> (N, C, S, ...), on a grid of ndim axes."""
+
+    def __init__(self, stabilizer_size, ndim):
+        super().__init__()
+        self.stabilizer_size, self.ndim = stabilizer_size, ndim
+
+    def forward(self, x):
+        N, channels, *grid = (x.shape[axis] for axis in range(2 + self.ndim))
+        return x.reshape(N, channels // self.stabilizer_size, self.stabilizer_size, *grid)
+
+
 class _Masked(nn.Module):
-    """A layer's output times its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
+    """A layer's output, zero where its mask is: one of the user's own, a buffer, or the hexagon of the output's size."""
 
     def __init__(self, layer):
         super().__init__()
@@ -238,7 +254,7 @@ class _Normalized(nn.Module):
         norm.weight, norm.bias = _parameter(layer.weight), _parameter(layer.bias)
 
     def forward(self, x):
-        return self.norm(x.reshape(x.shape[0], self.channels, -1, x.shape[-1])).reshape(x.shape)
+        return self.norm(_rows(x, self.channels)).reshape_as(x)
 
 
 class _NormalizedHexagon(nn.Module):
@@ -252,9 +268,9 @@ class _NormalizedHexagon(nn.Module):
         self.register_buffer("running_var", layer.running_var)
 
     def forward(self, x):
-        rows, statistics = x.reshape(x.shape[0], self.channels, -1, x.shape[-1]), (self.running_mean, self.running_var)
-        y = F.batch_norm(rows, *statistics, self.weight, self.bias, eps=self.eps)
-        return y.reshape(x.shape) * grid_points(x)
+        statistics = self.running_mean, self.running_var
+        y = F.batch_norm(_rows(x, self.channels), *statistics, self.weight, self.bias, eps=self.eps)
+        return y.reshape_as(x) * grid_points(x)
 
 
 class _Pooled(nn.Module):
@@ -265,7 +281,8 @@ class _Pooled(nn.Module):
         self.pool, self.ndim = pool, ndim
 
     def forward(self, x):
-        return self.pool(x.flatten(1, -1 - self.ndim)).unflatten(1, x.shape[1 : -self.ndim])
+        y = self.pool(x.flatten(1, -1 - self.ndim))
+        return y.reshape(x.shape[: -self.ndim] + y.shape[-self.ndim :])
 
 
 class _Reduced(nn.Module):
@@ -300,7 +317,12 @@ class _Dropped(nn.Module):
 
     def forward(self, x):
         rows = self.fibers(x).flatten(2).transpose(1, 2)  # (B, pixels, fiber)
-        return self.dropout(rows).transpose(1, 2).reshape(x.shape)
+        return self.dropout(rows).transpose(1, 2).reshape_as(x)
+
+
+def _rows(x, channels):
+    """(N, C, S, ..., W) or (N, C * S, ..., W) -> (N, C, pixels, W)."""
+    return x.flatten(1, -2).unflatten(1, (channels, -1))
 
 
 def _fold(ndim):
@@ -310,7 +332,7 @@ def _fold(ndim):
 
 def _unfolded(layer):
     """Modules that make (N, C, S, ...) of itself or of (N, C * S, ...)."""
-    return _fold(layer.ndim), nn.Unflatten(1, (-1, layer.stabilizer_size))
+    return _fold(layer.ndim), _Unfold(layer.stabilizer_size, layer.ndim)
 
 
 def _parameter(tensor):
