@@ -217,8 +217,8 @@ def _(layer: _SubgroupMap):
     return _Rearranged(layer)
 
 
-# The exporter of TorchScript takes sizes after `unflatten`, and shapes that are handed on as a whole, for constants, the
-# batch too. So the sizes are named one by one.
+# The exporter of TorchScript takes sizes after `unflatten`, and shapes that are handed on as a whole, for constants,
+# the batch too. So the sizes are named one by one. What masks leave out is not multiplied, since 0 * inf is NaN.
 
 
 class _Unfold(nn.Module):
@@ -234,7 +234,7 @@ class _Unfold(nn.Module):
 
 
 class _Masked(nn.Module):
-    """A layer's output, zero where its mask is: one of the user's own, a buffer, or the hexagon of the output's size."""
+    """A layer's output within its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
 
     def __init__(self, layer):
         super().__init__()
@@ -242,7 +242,7 @@ class _Masked(nn.Module):
         self.register_buffer("mask", layer.output_mask if torch.is_tensor(layer.output_mask) else None)
 
     def forward(self, y):
-        return y * (grid_points(y, self.rows) if self.mask is None else self.mask)
+        return torch.where(grid_points(y, self.rows) if self.mask is None else self.mask, y, 0)
 
 
 class _Normalized(nn.Module):
@@ -270,7 +270,7 @@ class _NormalizedHexagon(nn.Module):
     def forward(self, x):
         statistics = self.running_mean, self.running_var
         y = F.batch_norm(_rows(x, self.channels), *statistics, self.weight, self.bias, eps=self.eps)
-        return y.reshape_as(x) * grid_points(x)
+        return torch.where(grid_points(x), y.reshape_as(x), 0)
 
 
 class _Pooled(nn.Module):

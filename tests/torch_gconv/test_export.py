@@ -174,7 +174,7 @@ def hexagonal_companions():
 
 
 class Viewed(nn.Module):
-    """A model and what users write after it; the exporter of TorchScript takes a size there for a constant if it can."""
+    """A model and what users write after it; the exporter of TorchScript takes a size there for a constant."""
 
     def __init__(self, model):
         super().__init__()
