@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.copies import copy_of
 from torch_gconv.feature_maps import with_stabilizer_axis
 from torch_gconv.pooling import _OnTheGroup
 from torch_gconv.splitgconv import SplitGConv
@@ -26,7 +27,7 @@ def equality_report(model, planar, *inputs, **keywords):
     twins, comparisons, given = dict(planar.named_modules()), [], {}
 
     def keep_inputs(module, args, keywords):
-        given[module] = copy.deepcopy((args, keywords))  # what follows may work in place
+        given[module] = copy_of((args, keywords))  # what follows may work in place
 
     def compare(path, module, args, keywords, output):
         args, keywords = given.pop(module)
@@ -120,7 +121,7 @@ class EqualityReport:
 
 def _compare(path, module, twin, args, expected, got):
     expected, got = list(_tensors(expected)), list(_tensors(got))
-    kind = type(module).__name__
+    kind = type_before_parametrizations(module).__name__
     if [(t.shape, t.dtype) for t in expected] != [(t.shape, t.dtype) for t in got]:
         return Comparison(path, kind, same=False, difference=float("inf"), bound=None)
     differences = [_difference(a, b) for a, b in zip(expected, got)]

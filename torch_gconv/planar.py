@@ -5,15 +5,16 @@ docs/deployment.md says what becomes of each kind of layer.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
-import copy
 from collections import OrderedDict
 from functools import singledispatch
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.copies import copy_of, settle
 from torch_gconv.dropout import GDropout
 from torch_gconv.group_normalization import GGroupNorm
 from torch_gconv.hexagonal import grid_points
@@ -28,12 +29,17 @@ def to_planar(model, *, trace=False):
     trace: True to trace (torch.fx) the modules of all other classes too, so that the copy unpickles without their code
 
     Submodules keep their paths, training flags, devices, dtypes and requires_grad, and a layer used in several places
-    stays one layer. The keys of the state dict differ. Parametrizations and filter masks are folded in.
-    Raises TypeError for a module whose planar form is not known, ValueError for one with forward hooks.
+    stays one layer. The keys of the state dict differ. Folded in, with the values of evaluation, are filter masks,
+    parametrizations, and the hooks of torch.nn.utils.prune, weight_norm and spectral_norm.
+    Raises TypeError for a module whose planar form is not known, ValueError for one with other forward hooks.
     """
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper would go on to call what it has compiled
     with torch.enable_grad():  # so that what is made of a parameter says whether the parameter requires gradients
-        return _planar(copy.deepcopy(model), type(model).__name__, _is_not_torchs if trace else _is_ours, {})
+        copied = copy_of(model, model)
+        if trace:  # PyTorch does not pickle what is parametrized
+            for module in filter(is_parametrized, list(copied.modules())):
+                settle(module)
+        return _planar(copied, type_before_parametrizations(model).__name__, _is_not_torchs if trace else _is_ours, {})
 
 
 @singledispatch
@@ -60,10 +66,16 @@ def _planar(module, path, is_replaced, done):
 
 
 def _form_of(module, path):
+    settle(module)
     kind = type(module).__name__
     what = f"to_planar: {path}, of class {kind},"
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise ValueError(f"{what} has forward hooks, which have no planar form; remove them first.")
+    for hooks, function in (("_forward_hooks", "forward_hook"), ("_forward_pre_hooks", "forward_pre_hook")):
+        for hook in getattr(module, hooks).values():
+            name, place = getattr(hook, "__qualname__", type(hook).__qualname__), path.partition(".")[2]
+            raise ValueError(
+                f"{what} has a {function.replace('_', ' ')}, {name}, which has no planar form. Remove it before: call "
+                f"remove() on what register_{function} returned, or model.get_submodule({place!r}).{hooks}.clear()."
+            )
     ruled = next(base for base in type(module).__mro__ if base in planar_form.registry)
     if ruled is not object and type(module).forward is not ruled.forward:
         raise TypeError(

@@ -374,7 +374,7 @@ class TestErrors:
     def test_forward_hooks_are_refused(self):
         net = Net()
         net.lift.register_forward_hook(lambda module, args, output: 2 * output)
-        with pytest.raises(ValueError, match="Net.lift, of class P4MConvZ2, has forward hooks.*remove them"):
+        with pytest.raises(ValueError, match=r"Net.lift, of class P4MConvZ2, has a forward hook, .*Remove it before"):
             to_planar(net)
 
     def test_what_cannot_be_traced_is_named(self):
