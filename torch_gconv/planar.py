@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
+from torch_gconv.batch_norm_folding import fold, pairs_of
 from torch_gconv.batch_normalization import GBatchNorm
 from torch_gconv.copies import copy_of, settle
 from torch_gconv.dropout import GDropout
@@ -23,15 +24,18 @@ from torch_gconv.splitgconv import SplitGConv, padded_sides
 from torch_gconv.subgroups import _SubgroupMap
 
 
-def to_planar(model, *, trace=False):
+def to_planar(model, *, trace=False, fold_batch_norm=False):
     """A copy of a model in which every module of this project is made of stock modules and operations of PyTorch.
 
     trace: True to trace (torch.fx) the modules of all other classes too, so that the copy unpickles without their code
+    fold_batch_norm: True to fold into a convolution of this project the GBatchNorm that alone takes what it puts out,
+        in evaluation; what becomes of that is an nn.Identity. docs/deployment.md says where such pairs are found
 
     Submodules keep their paths, training flags, devices, dtypes and requires_grad, and a layer used in several places
     stays one layer. The keys of the state dict differ. Folded in, with the values of evaluation, are filter masks,
     parametrizations, and the hooks of torch.nn.utils.prune, weight_norm and spectral_norm.
-    Raises TypeError for a module whose planar form is not known, ValueError for one with other forward hooks.
+    Raises TypeError for a module whose planar form is not known, ValueError for one with other forward hooks,
+    and for a GBatchNorm that is to be folded and is in training.
     """
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper would go on to call what it has compiled
     with torch.enable_grad():  # so that what is made of a parameter says whether the parameter requires gradients
@@ -39,7 +43,11 @@ def to_planar(model, *, trace=False):
         if trace:  # PyTorch does not pickle what is parametrized
             for module in filter(is_parametrized, list(copied.modules())):
                 settle(module)
-        return _planar(copied, type_before_parametrizations(model).__name__, _is_not_torchs if trace else _is_ours, {})
+        root, done = type_before_parametrizations(model).__name__, {}
+        is_replaced = _is_not_torchs if trace else _is_ours
+        for pair in pairs_of(copy_of(model, model), _is_ruled) if fold_batch_norm else ():
+            _fold_pair(copied, pair, root, is_replaced, done)
+        return _planar(copied, root, is_replaced, done)
 
 
 @singledispatch
@@ -63,6 +71,25 @@ def _planar(module, path, is_replaced, done):
                 form._modules[name] = _planar(child, f"{path}.{name}", is_replaced, done)
         done[module] = form
     return done[module]
+
+
+def _fold_pair(model, pair, root, is_replaced, done):
+    """Put into `done` what becomes of a Pair of a model, unless one of the two has a rule of its own."""
+    conv, norm = model.get_submodule(pair.conv), model.get_submodule(pair.norm)
+    if _rule_of(conv) is _rule_of(SplitGConv) and _rule_of(norm) is _rule_of(GBatchNorm):
+        form, _ = _form_of(conv, f"{root}.{pair.conv}"), _form_of(norm, f"{root}.{pair.norm}")  # with their errors
+        form = fold(form, conv, norm, pair.relu).train(conv.training)
+        form.folded_norm = pair.norm  # for equality_report
+        done[conv] = _planar(form, f"{root}.{pair.conv}", is_replaced, done)
+        done[norm] = nn.Identity().train(norm.training)
+
+
+def _rule_of(module):
+    return planar_form.dispatch(module if isinstance(module, type) else type(module))
+
+
+def _is_ruled(module):
+    return _rule_of(module) is not _rule_of(object)
 
 
 def _form_of(module, path):
