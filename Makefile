@@ -9,7 +9,7 @@
 # PYTHON chooses the interpreter, EXTRAS what is installed: make test PYTHON=python3.12 EXTRAS=chainer,conformance,test
 
 PYTHON ?= python3
-EXTRAS ?= chainer,torch,onnx,conformance,test,lint
+EXTRAS ?= chainer,torch,onnx,quantization,conformance,test,lint
 VENV ?= .venv
 GPU_PYTHON ?= python3
 BENCH_PYTHON ?= python3.11

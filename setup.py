@@ -18,6 +18,7 @@ EXTRAS = {
     "plot": ["matplotlib>=3.5"],
     "mpi": ["mpi4py>=3.1"],
     "onnx": ["onnx>=1.16", "onnxscript>=0.5", "onnxruntime>=1.18"],
+    "quantization": ["torchao>=0.18; python_version >= '3.10'"],
     "conformance": ["jinja2>=3", "matplotlib>=3.5", "pillow>=9.1", "rich>=12", "scikit-learn>=1.0"],
     "test": [
         "h5py>=3",

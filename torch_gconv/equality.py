@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.copies import copy_of
 from torch_gconv.feature_maps import with_stabilizer_axis
 from torch_gconv.pooling import _OnTheGroup
 from torch_gconv.splitgconv import SplitGConv
@@ -23,25 +25,37 @@ def equality_report(model, planar, *inputs, **keywords):
 
     Both run in evaluation mode, without gradients, and are then as before.
     """
-    twins, comparisons, given = dict(planar.named_modules()), [], {}
+    twins, modules, comparisons, given = dict(planar.named_modules()), dict(model.named_modules()), [], {}
+    # Where to_planar folded a normalization, by its path: that of the convolution. The two are compared as one.
+    folded = {norm: path for path, twin in twins.items() if (norm := getattr(twin, "folded_norm", None)) in modules}
 
     def keep_inputs(module, args, keywords):
-        given[module] = copy.deepcopy((args, keywords))  # what follows may work in place
+        given[module] = copy_of((args, keywords))  # what follows may work in place
 
     def compare(path, module, args, keywords, output):
-        args, keywords = given.pop(module)
+        convolution = modules[folded.get(path, path)]
+        args, keywords = given.pop(convolution)
         # As the twin would be given it: planar modules do not hand on the memory format that a layer may choose.
         contiguous = [a.clone(memory_format=torch.contiguous_format) if torch.is_tensor(a) else a for a in args]
-        got = twins[path](*contiguous, **keywords)
-        comparisons.append(_compare(path, module, twins[path], args, output, got))
+        twin = twins[folded.get(path, path)]
+        got = twin(*contiguous, **keywords)
+        if path in folded:
+            expected = F.relu(output) if hasattr(twin, "relu") else output
+            bound = partial(_bound_of_folded, convolution, module, twin, *args)
+            kind = f"{_kind(convolution)}, {_kind(module)}"
+            comparisons.append(_compare(folded[path], kind, expected, got, bound))
+        else:
+            bound = partial(_rounding_bound, module, twin, *args)
+            comparisons.append(_compare(path, _kind(module), output, got, bound))
 
     with _evaluating(model, planar), torch.no_grad(), ExitStack() as hooks:
-        for path, module in model.named_modules():
+        for path, module in modules.items():
             if path == "" or type(module) is not type(twins.get(path, module)):
-                before = module.register_forward_pre_hook(keep_inputs, with_kwargs=True)
-                after = module.register_forward_hook(partial(compare, path), with_kwargs=True)
-                hooks.callback(before.remove)
-                hooks.callback(after.remove)
+                if path not in folded:
+                    hooks.callback(module.register_forward_pre_hook(keep_inputs, with_kwargs=True).remove)
+                if path not in folded.values():
+                    after = module.register_forward_hook(partial(compare, path), with_kwargs=True)
+                    hooks.callback(after.remove)
         model(*inputs, **keywords)
     return EqualityReport(tuple(comparisons))
 
@@ -118,15 +132,18 @@ class EqualityReport:
         return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(row, widths)).rstrip() for row in rows)
 
 
-def _compare(path, module, twin, args, expected, got):
+def _kind(module):
+    return type_before_parametrizations(module).__name__
+
+
+def _compare(path, kind, expected, got, rounding_bound):
     expected, got = list(_tensors(expected)), list(_tensors(got))
-    kind = type(module).__name__
     if [(t.shape, t.dtype) for t in expected] != [(t.shape, t.dtype) for t in got]:
         return Comparison(path, kind, same=False, difference=float("inf"), bound=None)
     differences = [_difference(a, b) for a, b in zip(expected, got)]
     same = not any(d.any() for d in differences)  # NaN counts as true
     difference = max((d.max().item() for d in differences if d.numel()), default=0.0)
-    bound = None if same else _rounding_bound(module, twin, *args)
+    bound = None if same else rounding_bound()
     return Comparison(path, kind, same, difference, bound)
 
 
@@ -149,20 +166,47 @@ def _difference(a, b):
 
 
 def _rounding_bound(module, twin, *args):
-    """By how much the module and its twin may differ; None for what is not known to round.
-
-    A sum of n products, added in any order, is off by at most gamma times the sum of their magnitudes, with
-    gamma = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1); so is whatever
-    rounds n times. Half precision is added in float32 and rounded once. The largest such bound over all places; other
-    algorithms than direct sums (Winograd's, Fourier's) and TF32 have other bounds.
-    """
+    """By how much the module and its twin may differ; None for what is not known to round."""
     rule = next((rule for kind, rule in _MAGNITUDES.items() if isinstance(module, kind)), None)
     if rule is None:
         return None
-    magnitude, n = rule(module, twin, *args)
-    dtype = args[0].dtype
+    return _bound(*rule(module, twin, *args), args[0].dtype)
+
+
+def _bound(magnitude, n, dtype, stores=1):
+    """What rounding allows two results to differ by.
+
+    magnitude: sums of magnitudes, over all places; n: how often such a sum is rounded; stores: how often to dtype
+
+    A sum of n products, added in any order, is off by at most gamma times the sum of their magnitudes, with
+    gamma = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1); so is whatever
+    rounds n times. Half precision is added in float32 and rounded when it is stored. The largest such bound over all
+    places; other algorithms than direct sums (Winograd's, Fourier's) and TF32 have other bounds.
+    """
     u = torch.finfo(torch.promote_types(dtype, torch.float32)).eps / 2
-    return 2 * magnitude.max().item() * (n * u / (1 - n * u) + torch.finfo(dtype).eps / 2)
+    return 2 * magnitude.max().item() * (n * u / (1 - n * u) + stores * torch.finfo(dtype).eps / 2)
+
+
+def _bound_of_folded(layer, norm, twin, x):
+    """_bound for a convolution and its normalization, against the convolution by weights that have it folded in.
+
+    With s = weight / sqrt(running_var + eps) both are s (sum of W x + b - mean) + bias, of magnitude
+        s (sum of |W| |x| + |b| + |mean|) + |bias|.
+    One way the sum rounds n times, b counted, and the normalization eight times (_of_normalization); together at most
+    n + 8 times (Higham, lemma 3.3). The other way s has three roundings (+, root, division), s W two more (the product,
+    and its storage), and then the sum rounds n times; the bias rounds seven times and n times: n + 7 at most, and there
+    are two stores in x's dtype on either way.
+    """
+    S = layer.output_stabilizer_size
+    weight, shift = (1.0, 0.0) if norm.weight is None else (norm.weight.double().abs(), norm.bias.double().abs())
+    scale = weight / (norm.running_var.double() + norm.eps).sqrt()
+    bias = 0.0 if layer.bias is None else layer.bias.double().abs()
+    bias = ((bias + norm.running_mean.double().abs()) * scale + shift).repeat_interleave(S)
+    weight = layer.folded_filters().double().abs()
+    weight = weight * scale.repeat_interleave(S).reshape(-1, *(1,) * (weight.dim() - 1))
+    parameters = {"conv.weight": weight, "conv.bias": bias}
+    magnitude = torch.func.functional_call(twin, parameters, x.double().abs())
+    return _bound(magnitude, weight[0].numel() + 1 + 8, x.dtype, stores=2)
 
 
 # Each: (module, twin, x) -> the sums of magnitudes, in float64, and how often such a sum is rounded.

@@ -5,7 +5,6 @@ this package are recorded by hooks; what else a model's `forward` calls (F.max_p
 x + y) by a TorchFunctionMode.
 """
 
-import copy
 import warnings
 from functools import partial
 
@@ -17,11 +16,13 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.padding import _CircularPadNd, _ConstantPadNd, _ReflectionPadNd, _ReplicationPadNd
 from torch.nn.modules.pooling import _AvgPoolNd, _LPPoolNd, _MaxPoolNd
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from groupy.gconv.equivariance.check import TOLERANCE, check
 from groupy.gconv.equivariance.trace import Facts, Tensors, Tracer, vary_untrained, window_of, window_of_padding
 from groupy.gconv.geometry import EquivarianceWarning, Window
+from torch_gconv.copies import copy_of
 from torch_gconv.pooling import GAvgPool2d, GAvgPool3d, GMaxPool2d, GMaxPool3d
 from torch_gconv.splitgconv import SplitGConv
 from torch_gconv.subgroups import Induce, Restrict, Unrestrict
@@ -60,9 +61,13 @@ def check_equivariance(model, x, group, *, tolerance=TOLERANCE):
 
 def _working_copy(model, x):
     """A copy of the model in float64 on the CPU, in evaluation mode, not strict, its untrained values varied."""
-    model = copy.deepcopy(model).to("cpu", torch.float64).eval()
+    model = copy_of(model, model).to("cpu", torch.float64).eval()
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         model(x)
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if torch.is_tensor(value) and value.is_floating_point():  # as weights that hooks compute; `to` leaves them
+                setattr(module, name, value.to("cpu", torch.float64))
     rng = np.random.default_rng(0)
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = torch.from_numpy(vary_untrained(_to_array(tensor), rng))
@@ -132,8 +137,8 @@ class _Recorder(TorchFunctionMode):
         _, before = self._inside.pop()
         # A module that computes where no function mode sees it is taken as a whole.
         if before and (self._is_silent or not self._tracer.seen(result)):
-            name = self._path[module] or type(module).__name__
-            self._tracer.after(before, name, type(module).__name__, module, result, _facts_of_module(module))
+            kind = type_before_parametrizations(module).__name__
+            self._tracer.after(before, self._path[module] or kind, kind, module, result, _facts_of_module(module))
         self._is_silent = False
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -154,7 +159,7 @@ class _Recorder(TorchFunctionMode):
 def _is_leaf(module):
     """Whether the module is recorded as a whole: a layer of torch.nn or of this package."""
     children = [name for name, _ in module.named_children() if name != "parametrizations"]
-    is_stock = type(module).__module__.startswith(("torch.nn.", f"{__package__}."))
+    is_stock = type_before_parametrizations(module).__module__.startswith(("torch.nn.", f"{__package__}."))
     return isinstance(module, SplitGConv) or (is_stock and not children)
 
 

@@ -5,15 +5,17 @@ docs/deployment.md says what becomes of each kind of layer.
 Source: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7.
 """
 
-import copy
 from collections import OrderedDict
 from functools import singledispatch
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
+from torch_gconv.batch_norm_folding import fold, pairs_of
 from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.copies import copy_of, settle
 from torch_gconv.dropout import GDropout
 from torch_gconv.group_normalization import GGroupNorm
 from torch_gconv.hexagonal import grid_points
@@ -22,18 +24,30 @@ from torch_gconv.splitgconv import SplitGConv, padded_sides
 from torch_gconv.subgroups import _SubgroupMap
 
 
-def to_planar(model, *, trace=False):
+def to_planar(model, *, trace=False, fold_batch_norm=False):
     """A copy of a model in which every module of this project is made of stock modules and operations of PyTorch.
 
     trace: True to trace (torch.fx) the modules of all other classes too, so that the copy unpickles without their code
+    fold_batch_norm: True to fold into a convolution of this project the GBatchNorm that alone takes what it puts out,
+        in evaluation; what becomes of that is an nn.Identity. docs/deployment.md says where such pairs are found
 
     Submodules keep their paths, training flags, devices, dtypes and requires_grad, and a layer used in several places
-    stays one layer. The keys of the state dict differ. Parametrizations and filter masks are folded in.
-    Raises TypeError for a module whose planar form is not known, ValueError for one with forward hooks.
+    stays one layer. The keys of the state dict differ. Folded in, with the values of evaluation, are filter masks,
+    parametrizations, and the hooks of torch.nn.utils.prune, weight_norm and spectral_norm.
+    Raises TypeError for a module whose planar form is not known, ValueError for one with other forward hooks,
+    and for a GBatchNorm that is to be folded and is in training.
     """
     model = getattr(model, "_orig_mod", model)  # torch.compile's wrapper would go on to call what it has compiled
     with torch.enable_grad():  # so that what is made of a parameter says whether the parameter requires gradients
-        return _planar(copy.deepcopy(model), type(model).__name__, _is_not_torchs if trace else _is_ours, {})
+        copied = copy_of(model, model)
+        if trace:  # PyTorch does not pickle what is parametrized
+            for module in filter(is_parametrized, list(copied.modules())):
+                settle(module)
+        root, done = type_before_parametrizations(model).__name__, {}
+        is_replaced = _is_not_torchs if trace else _is_ours
+        for pair in pairs_of(copy_of(model, model), _is_ruled) if fold_batch_norm else ():
+            _fold_pair(copied, pair, root, is_replaced, done)
+        return _planar(copied, root, is_replaced, done)
 
 
 @singledispatch
@@ -59,11 +73,36 @@ def _planar(module, path, is_replaced, done):
     return done[module]
 
 
+def _fold_pair(model, pair, root, is_replaced, done):
+    """Put into `done` what becomes of a Pair of a model, unless one of the two has a rule of its own."""
+    conv, norm = model.get_submodule(pair.conv), model.get_submodule(pair.norm)
+    if _rule_of(conv) is _rule_of(SplitGConv) and _rule_of(norm) is _rule_of(GBatchNorm):
+        form, _ = _form_of(conv, f"{root}.{pair.conv}"), _form_of(norm, f"{root}.{pair.norm}")  # with their errors
+        form = fold(form, conv, norm, pair.relu).train(conv.training)
+        form.folded_norm = pair.norm  # for equality_report
+        done[conv] = _planar(form, f"{root}.{pair.conv}", is_replaced, done)
+        done[norm] = nn.Identity().train(norm.training)
+
+
+def _rule_of(module):
+    return planar_form.dispatch(module if isinstance(module, type) else type(module))
+
+
+def _is_ruled(module):
+    return _rule_of(module) is not _rule_of(object)
+
+
 def _form_of(module, path):
+    settle(module)
     kind = type(module).__name__
     what = f"to_planar: {path}, of class {kind},"
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise ValueError(f"{what} has forward hooks, which have no planar form; remove them first.")
+    for hooks, function in (("_forward_hooks", "forward_hook"), ("_forward_pre_hooks", "forward_pre_hook")):
+        for hook in getattr(module, hooks).values():
+            name, place = getattr(hook, "__qualname__", type(hook).__qualname__), path.partition(".")[2]
+            raise ValueError(
+                f"{what} has a {function.replace('_', ' ')}, {name}, which has no planar form. Remove it before: call "
+                f"remove() on what register_{function} returned, or model.get_submodule({place!r}).{hooks}.clear()."
+            )
     ruled = next(base for base in type(module).__mro__ if base in planar_form.registry)
     if ruled is not object and type(module).forward is not ruled.forward:
         raise TypeError(
@@ -127,7 +166,7 @@ def _(layer: SplitGConv):
     if layer.masks_output:
         parts["mask"] = _Masked(layer)
     if not layer.flat_channels:
-        parts["unfold"] = nn.Unflatten(1, (layer.out_channels, S_out))
+        parts["unfold"] = _Unfold(S_out, ndim)
     return nn.Sequential(parts)
 
 
@@ -217,8 +256,24 @@ def _(layer: _SubgroupMap):
     return _Rearranged(layer)
 
 
+# The exporter of TorchScript takes sizes after `unflatten`, and shapes that are handed on as a whole, for constants,
+# the batch too. So the sizes are named one by one. What masks leave out is not multiplied, since 0 * inf is NaN.
+
+
+class _Unfold(nn.Module):
+    """(N, C * S, ...) -> (N, C, S, ...), on a grid of ndim axes."""
+
+    def __init__(self, stabilizer_size, ndim):
+        super().__init__()
+        self.stabilizer_size, self.ndim = stabilizer_size, ndim
+
+    def forward(self, x):
+        N, channels, *grid = (x.shape[axis] for axis in range(2 + self.ndim))
+        return x.reshape(N, channels // self.stabilizer_size, self.stabilizer_size, *grid)
+
+
 class _Masked(nn.Module):
-    """A layer's output times its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
+    """A layer's output within its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
 
     def __init__(self, layer):
         super().__init__()
@@ -226,7 +281,7 @@ class _Masked(nn.Module):
         self.register_buffer("mask", layer.output_mask if torch.is_tensor(layer.output_mask) else None)
 
     def forward(self, y):
-        return y * (grid_points(y, self.rows) if self.mask is None else self.mask)
+        return torch.where(grid_points(y, self.rows) if self.mask is None else self.mask, y, 0)
 
 
 class _Normalized(nn.Module):
@@ -238,7 +293,7 @@ class _Normalized(nn.Module):
         norm.weight, norm.bias = _parameter(layer.weight), _parameter(layer.bias)
 
     def forward(self, x):
-        return self.norm(x.reshape(x.shape[0], self.channels, -1, x.shape[-1])).reshape(x.shape)
+        return self.norm(_rows(x, self.channels)).reshape_as(x)
 
 
 class _NormalizedHexagon(nn.Module):
@@ -252,9 +307,9 @@ class _NormalizedHexagon(nn.Module):
         self.register_buffer("running_var", layer.running_var)
 
     def forward(self, x):
-        rows, statistics = x.reshape(x.shape[0], self.channels, -1, x.shape[-1]), (self.running_mean, self.running_var)
-        y = F.batch_norm(rows, *statistics, self.weight, self.bias, eps=self.eps)
-        return y.reshape(x.shape) * grid_points(x)
+        statistics = self.running_mean, self.running_var
+        y = F.batch_norm(_rows(x, self.channels), *statistics, self.weight, self.bias, eps=self.eps)
+        return torch.where(grid_points(x), y.reshape_as(x), 0)
 
 
 class _Pooled(nn.Module):
@@ -265,7 +320,8 @@ class _Pooled(nn.Module):
         self.pool, self.ndim = pool, ndim
 
     def forward(self, x):
-        return self.pool(x.flatten(1, -1 - self.ndim)).unflatten(1, x.shape[1 : -self.ndim])
+        y = self.pool(x.flatten(1, -1 - self.ndim))
+        return y.reshape(x.shape[: -self.ndim] + y.shape[-self.ndim :])
 
 
 class _Reduced(nn.Module):
@@ -300,7 +356,12 @@ class _Dropped(nn.Module):
 
     def forward(self, x):
         rows = self.fibers(x).flatten(2).transpose(1, 2)  # (B, pixels, fiber)
-        return self.dropout(rows).transpose(1, 2).reshape(x.shape)
+        return self.dropout(rows).transpose(1, 2).reshape_as(x)
+
+
+def _rows(x, channels):
+    """(N, C, S, ..., W) or (N, C * S, ..., W) -> (N, C, pixels, W)."""
+    return x.flatten(1, -2).unflatten(1, (channels, -1))
 
 
 def _fold(ndim):
@@ -310,7 +371,7 @@ def _fold(ndim):
 
 def _unfolded(layer):
     """Modules that make (N, C, S, ...) of itself or of (N, C * S, ...)."""
-    return _fold(layer.ndim), nn.Unflatten(1, (-1, layer.stabilizer_size))
+    return _fold(layer.ndim), _Unfold(layer.stabilizer_size, layer.ndim)
 
 
 def _parameter(tensor):

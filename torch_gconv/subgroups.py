@@ -92,7 +92,9 @@ class Restrict(_SubgroupMap):
 
     @staticmethod
     def _rearrange(x, plan, positions):
-        return x.index_select(2, positions).unflatten(2, plan.cosets).flatten(1, 2)
+        N, C, _, *grid = _sizes(x, plan)
+        n_cosets, size = plan.cosets
+        return x.index_select(2, positions).reshape(N, C * n_cosets, size, *grid)
 
 
 class Unrestrict(_SubgroupMap):
@@ -102,7 +104,9 @@ class Unrestrict(_SubgroupMap):
 
     @staticmethod
     def _rearrange(x, plan, positions):
-        return x.unflatten(1, (-1, plan.cosets[0])).flatten(2, 3).index_select(2, positions)
+        N, C, size, *grid = _sizes(x, plan)
+        n_cosets = plan.cosets[0]
+        return x.reshape(N, C // n_cosets, n_cosets * size, *grid).index_select(2, positions)
 
 
 class Induce(_SubgroupMap):
@@ -114,6 +118,11 @@ class Induce(_SubgroupMap):
     def _rearrange(x, plan, positions):
         n_cosets, size = plan.cosets  # the first coset is the subgroup; the others are zero
         return F.pad(x, (0, 0) * plan.ndim + (0, (n_cosets - 1) * size)).index_select(2, positions)
+
+
+def _sizes(x, plan):
+    """x's sizes one by one: the exporter of TorchScript takes those after `unflatten` for constants, the batch too."""
+    return [x.shape[axis] for axis in range(3 + plan.ndim)]
 
 
 class Plan(NamedTuple):

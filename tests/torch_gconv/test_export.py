@@ -147,6 +147,44 @@ MODELS = {
 }
 
 
+def folded_companions():
+    """Companions of maps with folded channels, for a stabilizer of four."""
+    pools = ("CosetMaxPool", "CosetMeanPool", "CosetSumPool", "CosetL2Pool", "GGlobalMaxPool", "GGlobalMeanPool")
+    pooled = [getattr(torch_gconv, name)(4) for name in pools]
+    dropped = [torch_gconv.GDropout(), torch_gconv.GDropout(0.5, True, 4)]
+    return on_integers(Branches([torch_gconv.GBatchNorm(2), torch_gconv.GMaxPool2d(2), *pooled, *dropped]))
+
+
+def subgroup_maps():
+    maps = (torch_gconv.Restrict("p4", "p2"), torch_gconv.Unrestrict("p4m", "p4"), torch_gconv.Induce("p4m", "p4"))
+    return on_integers(Branches(maps))
+
+
+def hexagonal_companions():
+    return on_integers(
+        Branches(
+            [
+                torch_gconv.P6ConvP6(2, 2, 3, padding=1, output_mask=torch.ones(9, 9).bool()),
+                torch_gconv.GBatchNorm(2, hexagonal=True),
+                torch_gconv.GMaxPool2d(3, 2, 1, hexagonal=True),
+                torch_gconv.GGlobalMaxPool(hexagonal=True),
+            ]
+        )
+    )
+
+
+class Viewed(nn.Module):
+    """A model and what users write after it; the exporter of TorchScript takes a size there for a constant."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        ys = self.model(x)
+        return [y.contiguous().view(y.size(0), -1) for y in (ys if isinstance(ys, list) else [ys])]
+
+
 class Exported:
     """A model, two inputs of different shapes, and the program exported with one of them."""
 
@@ -201,6 +239,35 @@ def test_onnxruntime_gives_eagers_bits_at_other_sizes_too(exported):
     program = torch.onnx.export(exported.program, dynamo=True, opset_version=18, verbose=False)
     assert [domain.version for domain in program.model_proto.opset_import if not domain.domain] == [18]
     exported.assert_is_run_by(in_onnxruntime(program))
+
+
+WITH_ANY_BATCH = {
+    **{name: (make, fill, shape) for name, (make, fill, shape, _) in MODELS.items()},
+    "folded companions": (folded_companions, integers, (2, 8, 8, 8)),
+    "subgroup maps": (subgroup_maps, integers, (2, 2, 4, 5, 5)),
+    "hexagonal companions": (hexagonal_companions, integers, (2, 2, 6, 9, 9)),
+}
+
+
+# Of this exporter itself, and of F.group_norm, which checks its input by a branch:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Constant folding:UserWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", WITH_ANY_BATCH)
+def test_the_exporter_of_torchscript_leaves_the_batch_of_planar_models_open(name):
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    make, fill, shape = WITH_ANY_BATCH[name]
+    planar, file = Viewed(to_planar(make())).eval(), io.BytesIO()
+    names = [f"y{i}" for i in range(len(planar(fill(*shape))))]
+    batch, options = {name: {0: "batch"} for name in ("x", *names)}, {"input_names": ["x"], "output_names": names}
+    torch.onnx.export(
+        planar, (fill(*shape),), file, dynamo=False, dynamic_axes=batch, opset_version=18, verbose=False, **options
+    )
+    onnx.checker.check_model(onnx.load_from_string(file.getvalue()), full_check=True)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    for n in (1, 2, 5):
+        x = fill(n, *shape[1:])
+        for got, expected in zip(session.run(None, {"x": x.numpy()}), planar(x)):
+            assert expected.abs().max() > 0 and torch.equal(torch.from_numpy(got), expected)
 
 
 def test_a_newer_operator_set_gives_them_too(form):

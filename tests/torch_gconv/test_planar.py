@@ -119,7 +119,7 @@ class TestLayers:
         assert_planar_is_same(module, picture(1, 2, 8, 4, 5, 6))
 
     @pytest.mark.parametrize("options", [{"output_mask": False}, {"output_mask": torch.eye(5).bool()}], ids=str)
-    def test_output_masks_are_multiplied_in(self, options):
+    def test_output_masks_are_taken_over(self, options):
         module = integers(torch_gconv.P6ConvP6(2, 2, 3, padding=1, **options))
         assert_planar_is_same(module, picture(2, 2, 6, 5, 5))
 
@@ -181,6 +181,24 @@ class TestLayers:
             expected = companion(given)
             torch.manual_seed(0)
             assert torch.equal(planar(given), expected)
+
+    hexagonal = {
+        "P6ConvP6": (torch_gconv.P6ConvP6(2, 2, 3, padding=1), 6),
+        "P6MConvZ2": (torch_gconv.P6MConvZ2(2, 2, 3, padding=1), 1),
+        "a mask of one's own": (torch_gconv.P6ConvP6(2, 2, 1, output_mask=~torch.eye(7).bool()), 6),
+        "GBatchNorm": (GBatchNorm(2, hexagonal=True).eval(), 6),
+        "GMaxPool2d": (torch_gconv.GMaxPool2d(3, padding=1, stride=1, hexagonal=True), 6),
+        "GGlobalMaxPool": (torch_gconv.GGlobalMaxPool(hexagonal=True), 6),
+    }
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    @pytest.mark.parametrize("module, S", hexagonal.values(), ids=hexagonal)
+    def test_what_masks_leave_out_does_not_reach_the_output(self, module, S, value):
+        planar, x = to_planar(integers(module)), picture(2, 2, S, 7, 7)
+        x[..., 0, 0] = 0  # a corner outside of the hexagon, whose neighbours are outside too
+        expected = planar(x)
+        x[..., 0, 0] = value
+        assert expected.abs().max() > 0 and torch.equal(planar(x), expected)
 
     @pytest.mark.parametrize(
         "name, shape", [("Restrict", (2, 8, 3, 3)), ("Unrestrict", (4, 4, 3, 3)), ("Induce", (2, 4, 3, 3))]
@@ -356,7 +374,7 @@ class TestErrors:
     def test_forward_hooks_are_refused(self):
         net = Net()
         net.lift.register_forward_hook(lambda module, args, output: 2 * output)
-        with pytest.raises(ValueError, match="Net.lift, of class P4MConvZ2, has forward hooks.*remove them"):
+        with pytest.raises(ValueError, match=r"Net.lift, of class P4MConvZ2, has a forward hook, .*Remove it before"):
             to_planar(net)
 
     def test_what_cannot_be_traced_is_named(self):
