@@ -9,6 +9,7 @@ Sources: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), section 7; HexaCo
 et al. 2018, arXiv:1803.02108), section 4.
 """
 
+import math
 from typing import Callable, ClassVar, Optional
 
 import chainer
@@ -21,7 +22,11 @@ from chainer_gconv.hexagonal import zero_outside
 from chainer_gconv.transform_filter import KeptFilters, transform_filter
 from groupy.gconv import geometry
 from groupy.gconv.filter_transformation import FilterTransformation
+from groupy.gconv.initialization import named_initialization
 from groupy.gconv.layer_specs import LayerSpec
+
+# How groupy.gconv.initialization's distributions of weights are drawn.
+_DRAW = {"normal": initializers.Normal, "uniform": initializers.Uniform}
 
 
 class SplitGConv(chainer.Link):
@@ -124,6 +129,9 @@ class SplitGConv(chainer.Link):
         if initialW is None:
             counted = 1 if self._filter_support is None else self._filter_support.mean()
             initialW = initializers.LeCunNormal(wscale / counted**0.5)  # it counts all taps
+        elif isinstance(initialW, str):
+            rule = named_initialization(layer, "initialW", initialW)
+            initialW = _NamedInitializer(rule, self._filter_support)
         return _Initializer(layer, "initialW", initialW, self.dtype, self._filter_support)
 
     def _initialize_W(self, in_channels):
@@ -250,6 +258,18 @@ class SplitGConv(chainer.Link):
                 f"{layer}: the snapshot's index table 'inds' is not this layer's. Its filters were "
                 "trained with group elements in another order, and would be transformed wrongly here."
             )
+
+
+class _NamedInitializer(chainer.Initializer):
+    """W's values by groupy.gconv.initialization; support: the hexagon's taps, or None."""
+
+    def __init__(self, rule, support):
+        super().__init__()
+        self.rule, self.support = rule, support
+
+    def __call__(self, array):
+        taps = math.prod(array.shape[3:]) if self.support is None else int(self.support.sum())
+        _DRAW[self.rule.weight](self.rule.scale(*array.shape[1:3], taps))(array)
 
 
 class _Initializer(chainer.Initializer):

@@ -16,9 +16,11 @@ class SplitGConv2D(SplitGConv):
     ksize: the side of the square kernel, odd or even; where the group keeps other shapes, a pair (k, k')
     filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group
     stride, pad: an integer or a pair (u, v)
-    wscale: factor on the standard deviation sqrt(1 / (I * S_in * taps)) of the initial W
+    wscale: factor on the standard deviation sqrt(1 / (I * S_in * taps)) of the initial W, GrouPy's; without effect on
+        an initialW
     use_cudnn: False keeps the forward pass off cuDNN; for gradients too, set chainer.config.use_cudnn
-    initialW, initial_bias: an array or list of W's or b's shape, a number, or a Chainer initializer
+    initialW, initial_bias: an array or list of W's or b's shape, a number, or a Chainer initializer; or initialW by
+        name, 'he', 'conv2d' or 'port', see groupy.gconv.initialization. The bias is 0, as GrouPy's, unless it is given
     strict: True to raise EquivarianceError for an input size that breaks equivariance
     dtype: of W and b, and by default chainer.config.dtype, float16 where that is mixed16; x may have another
     output_mask: the points of the output that are not set to zero: True for those of the hexagon on the hexagonal

@@ -15,6 +15,7 @@ FORBIDDEN = {
     "chainer_gconv": {"torch", "torch_gconv", "conformance"},
     "torch_gconv": {"chainer", "cupy", "chainer_gconv", "conformance"},
     "conformance": FRAMEWORKS,
+    "experiments": {"conformance", "benchmarks", "examples"},
 }
 # What parts of groupy use when they are asked to, and importing it does not need.
 OPTIONAL = {"matplotlib", "scipy", "PIL", "sklearn", "rich", "jinja2"}

@@ -5,7 +5,7 @@ chainer_gconv.models gives them, apart from each framework's own (weight: W, run
 Which input sizes keep equivariance, each class says; docs/models.md has the arithmetic.
 `python -m torch_gconv.models` prints the numbers of parameters beside the published ones.
 Source: Cohen & Welling 2016, arXiv:1602.07576, section 8; details from the code of its experiments,
-github.com/tscohen/gconv_experiments. Initial weights are PyTorch's, not those of the experiments.
+github.com/tscohen/gconv_experiments. Initial weights are the layers' own, not those of the experiments.
 """
 
 import sys

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from groupy.gconv import geometry
+from groupy.gconv import geometry, initialization
 from groupy.gconv.layer_specs import LayerSpec
 from torch_gconv import old_port, saved_groups
 from torch_gconv.constants import constant, is_plain, runs_eagerly, static_shape
@@ -32,6 +32,13 @@ from torch_gconv.transform_filter import transform_filter
 _PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 _CONVOLUTIONS = {2: F.conv2d, 3: F.conv3d}
+
+# How groupy.gconv.initialization's distributions are drawn into a parameter.
+_DRAW = {
+    "normal": lambda parameter, scale: nn.init.normal_(parameter, 0, scale),
+    "uniform": lambda parameter, scale: nn.init.uniform_(parameter, -scale, scale),
+    "zero": lambda parameter, scale: nn.init.zeros_(parameter),
+}
 
 
 class SplitGConv(nn.Module):
@@ -52,8 +59,8 @@ class SplitGConv(nn.Module):
         nobody says. The table is the class's make_transformation_indices, if it overrides that.
     A bool as sixth positional argument is `bias`, as in that port, and the two after it are those sizes; as
     dilation=, by name, a bool is refused.
-    The others as torch.nn.Conv2d's; the initialization is too, and its fan-in counts the stabilizer, and of a
-    hexagonal kernel the taps inside. Its weights outside are zero, have no effect and get no gradient.
+    The others as torch.nn.Conv2d's. Initial weights: see reset_parameters. Those of a hexagonal kernel outside the
+    hexagon are zero, have no effect and get no gradient.
 
     Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
     breaks equivariance at the given stride is warned of once (EquivarianceWarning), but not under
@@ -168,27 +175,20 @@ class SplitGConv(nn.Module):
         before, after = geometry.padding_of(type(self).__name__, "padding", padding, kernel_size, stride, dilation)
         return geometry.Window(kernel_size, stride, before, after, dilation)
 
-    def reset_parameters(self, init="conv2d"):
-        """Draw the weight and the bias anew; the fan-in counts the stabilizer, I / groups * S_in * k * k.
+    def reset_parameters(self, init=initialization.DEFAULT):
+        """Draw the weight and the bias anew.
 
-        init: 'conv2d' draws both uniformly within 1 / sqrt(fan-in), as torch.nn.Conv2d does; 'he' draws the
-            weight normally with variance 2 / fan-in, which a following ReLU asks for, and zeroes the bias
-            (He et al. 2015, arXiv:1502.01852, section 2.2)
+        init: 'he', 'conv2d' or 'port', see groupy.gconv.initialization: its default, He's, draws the weight normally
+            with variance 2 / fan-in, where the fan-in is I / groups * S_in * taps, and zeroes the bias
+        Raises ValueError, with the names that there are, if it is another.
         """
-        I, S_in = self.weight.shape[1:3]
+        rule = initialization.named_initialization(type(self).__name__, "init", init)
         support = self.spec.filter_support(self.kernel_size)
-        fan_in = I * S_in * (math.prod(self.kernel_size) if support is None else int(support.sum()))
-        if init == "conv2d":
-            bound = 1 / math.sqrt(fan_in)
-            nn.init.uniform_(self.weight, -bound, bound)
-            if self.bias is not None:
-                nn.init.uniform_(self.bias, -bound, bound)
-        elif init == "he":
-            nn.init.normal_(self.weight, 0, math.sqrt(2 / fan_in))
-            if self.bias is not None:
-                nn.init.zeros_(self.bias)
-        else:
-            raise ValueError(f"{type(self).__name__}: init must be 'conv2d' or 'he', got {init!r}.")
+        taps = math.prod(self.kernel_size) if support is None else int(support.sum())
+        scale = rule.scale(*self.weight.shape[1:3], taps)
+        _DRAW[rule.weight](self.weight, scale)
+        if self.bias is not None:
+            _DRAW[rule.bias](self.bias, scale)
         if support is not None:
             with torch.no_grad():
                 self.weight.mul_(torch.as_tensor(support, device=self.weight.device))

@@ -21,6 +21,7 @@ every_layer = pytest.mark.parametrize(
 def evaluating(layer="P4ConvP4", **options):
     """A layer in evaluation that has kept its filters, and an input."""
     module = getattr(torch_gconv, layer)(2, 3, 3, **options).eval()
+    module.reset_parameters(init="conv2d")  # with a bias that is not zero
     size = (5,) * module.spec.ndim
     x = torch.randn(2, 2, module.input_stabilizer_size, *size, dtype=module.weight.dtype)
     with torch.no_grad():

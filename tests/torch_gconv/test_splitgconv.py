@@ -197,20 +197,6 @@ def test_the_state_is_weight_and_bias_alone(layer):
 
 
 @every_layer
-def test_initial_weights_are_uniform_within_the_fan_in_over_stabilizer_and_taps(layer):
-    spec = LAYER_SPECS[layer]
-    module = layer_of(spec)(8, 16, 3)
-    taps = 7 if not spec.stabilizer.is_orthogonal else 3**spec.ndim
-    bound = (8 * spec.input_stabilizer_size * taps) ** -0.5
-    for parameter, least in ((module.weight, 0.9), (module.bias, 0.5)):
-        assert least * bound < parameter.abs().max() <= bound
-    module.reset_parameters("he")
-    values = module.weight[..., torch.tensor(spec.stabilizer.support((3,) * spec.ndim))]
-    # The variance of n normal numbers has the relative standard deviation sqrt(2 / n).
-    assert abs(values.var() / (2 * bound**2) - 1) < 5 * (2 / values.numel()) ** 0.5
-
-
-@every_layer
 def test_folded_channels_and_a_mask_on_the_filters(layer):
     spec = LAYER_SPECS[layer]
     mask = torch.ones(3, 2, spec.input_stabilizer_size)
