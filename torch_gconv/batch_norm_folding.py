@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.batch_normalization import _GroupBatchNorm
 from torch_gconv.splitgconv import SplitGConv
 
 _RELUS = (torch.relu, torch.relu_, F.relu, F.relu_, "relu", "relu_")
@@ -39,7 +39,7 @@ def pairs_of(model, is_whole):
     """
 
     def is_leaf(module):
-        return is_whole(module) or not any(isinstance(part, (SplitGConv, GBatchNorm)) for part in module.modules())
+        return is_whole(module) or not any(isinstance(part, (SplitGConv, _GroupBatchNorm)) for part in module.modules())
 
     paths = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
     return [pair for pair in _pairs(model, "", is_leaf) if _is_foldable(model, pair, paths)]
@@ -61,7 +61,7 @@ def _pairs(module, prefix, is_leaf):
         norm = _only_user(conv)
         if norm not in modules or norm.args != (conv,) or norm.kwargs:
             continue
-        is_pair = isinstance(modules[conv], SplitGConv) and isinstance(modules[norm], GBatchNorm)
+        is_pair = isinstance(modules[conv], SplitGConv) and isinstance(modules[norm], _GroupBatchNorm)
         if is_pair and times[id(modules[conv])] == times[id(modules[norm])] == 1:
             relu = _only_user(norm)
             is_relu = relu is not None and (isinstance(modules.get(relu), nn.ReLU) or relu.target in _RELUS)

@@ -11,7 +11,7 @@ from torch_gconv.feature_maps import fold, is_channels_last, like, unfold, with_
 from torch_gconv.hexagonal import check_on_plane, on_grid, on_points
 
 
-class _SharedOverStabilizer:
+class _GroupBatchNorm:
     """What makes one of PyTorch's batch normalizations one over (N, S, H, W); `hexagonal` as of GBatchNorm."""
 
     hexagonal: bool
@@ -52,7 +52,7 @@ class _SharedOverStabilizer:
         return super().extra_repr() + (", hexagonal=True" if self.hexagonal else "")
 
 
-class GBatchNorm(_SharedOverStabilizer, nn.BatchNorm2d):
+class GBatchNorm(_GroupBatchNorm, nn.BatchNorm2d):
     """Batch normalization over (N, S, H, W): one mean, variance, scale and shift for each channel.
 
     x, y: (N, C, S, H, W), or folded (N, C * S, H, W); in space with D, H, W for H, W
@@ -81,7 +81,7 @@ class GBatchNorm(_SharedOverStabilizer, nn.BatchNorm2d):
         self.hexagonal = hexagonal
 
 
-class GSyncBatchNorm(_SharedOverStabilizer, nn.SyncBatchNorm):
+class GSyncBatchNorm(_GroupBatchNorm, nn.SyncBatchNorm):
     """GBatchNorm with the statistics of all processes' batches; arguments as of torch.nn.SyncBatchNorm.
 
     As there, several processes need GPUs; without a process group it is GBatchNorm.

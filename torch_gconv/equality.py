@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.batch_normalization import _GroupBatchNorm
 from torch_gconv.copies import copy_of
 from torch_gconv.feature_maps import with_stabilizer_axis
 from torch_gconv.pooling import _OnTheGroup
@@ -235,4 +235,4 @@ def _of_pooling(pool, twin, x):
     return pooled, x.numel() // max(pooled.numel(), 1) + 2
 
 
-_MAGNITUDES = {SplitGConv: _of_convolution, GBatchNorm: _of_normalization, _OnTheGroup: _of_pooling}
+_MAGNITUDES = {SplitGConv: _of_convolution, _GroupBatchNorm: _of_normalization, _OnTheGroup: _of_pooling}

@@ -14,7 +14,7 @@ from torch import fx, nn
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from torch_gconv.batch_norm_folding import fold, pairs_of
-from torch_gconv.batch_normalization import GBatchNorm
+from torch_gconv.batch_normalization import _GroupBatchNorm
 from torch_gconv.copies import copy_of, settle
 from torch_gconv.dropout import GDropout
 from torch_gconv.group_normalization import GGroupNorm
@@ -76,7 +76,7 @@ def _planar(module, path, is_replaced, done):
 def _fold_pair(model, pair, root, is_replaced, done):
     """Put into `done` what becomes of a Pair of a model, unless one of the two has a rule of its own."""
     conv, norm = model.get_submodule(pair.conv), model.get_submodule(pair.norm)
-    if _rule_of(conv) is _rule_of(SplitGConv) and _rule_of(norm) is _rule_of(GBatchNorm):
+    if _rule_of(conv) is _rule_of(SplitGConv) and _rule_of(norm) is _rule_of(_GroupBatchNorm):
         form, _ = _form_of(conv, f"{root}.{pair.conv}"), _form_of(norm, f"{root}.{pair.norm}")  # with their errors
         form = fold(form, conv, norm, pair.relu).train(conv.training)
         form.folded_norm = pair.norm  # for equality_report
@@ -146,7 +146,10 @@ class _Tracer(fx.Tracer):
 @planar_form.register
 def _(layer: SplitGConv):
     S_in, S_out, window, ndim = layer.input_stabilizer_size, layer.output_stabilizer_size, layer.window, layer.spec.ndim
-    parts: OrderedDict[str, nn.Module] = OrderedDict(fold=_fold(ndim))
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if layer.masks_output and not torch.is_tensor(layer.output_mask):
+        parts["points"] = _Masked(layer)
+    parts["fold"] = _fold(ndim)
     if not window.is_centred:
         # nn.Conv2d and nn.Conv3d pad more on one side too, given padding='same', but warn of the copy that this takes.
         parts["pad"] = _PADS[ndim][layer.padding_mode](padded_sides(window))
@@ -189,7 +192,7 @@ _PADS: dict = {
 
 
 @planar_form.register
-def _(layer: GBatchNorm):
+def _(layer: _GroupBatchNorm):
     if layer.hexagonal:
         if layer.takes_statistics:
             raise ValueError(
@@ -273,7 +276,7 @@ class _Unfold(nn.Module):
 
 
 class _Masked(nn.Module):
-    """A layer's output within its mask: one of the user's own, a buffer, or the hexagon of the output's size."""
+    """A map within a layer's mask: one of the user's own, a buffer, or the hexagon of the map's size."""
 
     def __init__(self, layer):
         super().__init__()
@@ -307,9 +310,10 @@ class _NormalizedHexagon(nn.Module):
         self.register_buffer("running_var", layer.running_var)
 
     def forward(self, x):
-        statistics = self.running_mean, self.running_var
-        y = F.batch_norm(_rows(x, self.channels), *statistics, self.weight, self.bias, eps=self.eps)
-        return torch.where(grid_points(x), y.reshape_as(x), 0)
+        points, statistics = grid_points(x), (self.running_mean, self.running_var)
+        rows = _rows(torch.where(points, x, 0), self.channels)
+        y = F.batch_norm(rows, *statistics, self.weight, self.bias, eps=self.eps)
+        return torch.where(points, y.reshape_as(x), 0)
 
 
 class _Pooled(nn.Module):

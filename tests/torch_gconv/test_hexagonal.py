@@ -278,3 +278,90 @@ def test_a_network_is_invariant(training, h):
     y, turned = net(x), net(moved(x, h, D6))
     assert 0 < y.abs().max() < 4
     torch.testing.assert_close(turned, y, rtol=0, atol=1e-13)
+
+
+def outside(x, value):
+    """x with a value everywhere off the hexagon."""
+    return torch.where(torch.tensor(TURNS.support(x.shape[-2:])), x, value)
+
+
+PARTS = {
+    "lifting": lambda: P6ConvZ2(2, 3, 3, padding=1),
+    "group": lambda: P6ConvP6(2, 3, 3, padding=1),
+    "masked filters": lambda: P6ConvP6(2, 3, 3, padding=1, filter_mask=torch.eye(6)[:3].view(3, 1, 6).repeat(1, 2, 1)),
+    "batch norm": lambda: GBatchNorm(2, hexagonal=True),
+    "max pooling": lambda: GMaxPool2d(3, 1, 1, hexagonal=True),
+    "global max": lambda: GGlobalMaxPool(hexagonal=True),
+    "global mean": lambda: GGlobalMeanPool(hexagonal=True),
+}
+
+
+class TestWhatLiesOutside:
+    """Numbers off the hexagon have no effect, whatever they are: on outputs, statistics, gradients, states."""
+
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 7.0])
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("planar", [True, False])
+    @pytest.mark.parametrize("name", PARTS)
+    def test_of_the_input(self, name, planar, training, value):
+        if planar and training:
+            pytest.skip("the planar form of a hexagonal normalization is one in evaluation")
+        module = PARTS[name]().double().train(training)
+        x = hexagonal(2, 2, *(() if name == "lifting" else (6,)), 7, 7)
+
+        def run(x):
+            part = torch_gconv.to_planar(module) if planar else copy.deepcopy(module)
+            x = x.clone().requires_grad_()
+            y = part(x)
+            (y.square() * torch.arange(y.numel()).view(y.shape)).sum().backward()
+            return [y, x.grad, *(p.grad for p in part.parameters()), *part.state_dict().values()]
+
+        for due, got in zip(run(x), run(outside(x, value))):
+            assert torch.equal(due, got)
+
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf])
+    @pytest.mark.parametrize("training", [True, False])
+    def test_of_the_filters_and_where_their_mask_is_zero(self, training, value):
+        mask = torch.eye(6)[:3].view(3, 1, 6).repeat(1, 2, 1)
+        module = P6ConvP6(2, 3, 3, padding=1, filter_mask=mask).train(training)
+        twin, x = copy.deepcopy(module), hexagonal(2, 2, 6, 7, 7).float()
+        with torch.no_grad():
+            twin.weight[mask == 0] = value
+            twin.weight.copy_(outside(twin.weight, value))
+        assert torch.equal(twin(x), module(x))
+        for part in (twin, module):
+            part(x).square().sum().backward()
+        assert torch.equal(twin.weight.grad, module.weight.grad)
+
+    def test_of_the_gradient_that_comes_back(self):
+        module, x = P6ConvZ2(2, 3, 3, padding=1), hexagonal(2, 2, 7, 7).float().requires_grad_()
+        gy = torch.randn(2, 3, 6, 7, 7)
+        gradients = [
+            torch.autograd.grad(module(x), (x, module.weight), outside(gy, value)) for value in (0.0, torch.nan)
+        ]
+        assert all(torch.equal(*pair) for pair in zip(*gradients))
+
+    def test_of_an_output_mask_of_ones_own(self):
+        mask = torch.ones(5, 5, dtype=torch.bool)
+        mask[0, 0] = False
+        module, x = torch_gconv.P4ConvZ2(1, 2, 3, padding=1, output_mask=mask), torch.randn(1, 1, 5, 5)
+        x[..., 0, 0] = torch.nan  # seen from its neighbours, and not from where the output is masked
+        y = module(x)
+        assert not y[..., 0, 0].any() and y[..., 1, 1].isnan().all()
+
+
+class TestDerivativesWherePoolingIsFlat:
+    def test_the_norm_of_zero_has_derivatives_of_zero(self):
+        x = torch.zeros(1, 2, 4, 3, 3, requires_grad=True)
+        (gradient,) = torch.autograd.grad(torch_gconv.coset_l2_pooling(x).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum() + gradient.sum(), x)
+        assert not gradient.any() and not second.any()
+
+    def test_a_gradient_penalty_on_a_blank_background_leaves_the_weights_finite(self):
+        net = torch.nn.Sequential(torch_gconv.P4ConvZ2(1, 2, 3, bias=False), torch_gconv.CosetL2Pool())
+        x = torch.zeros(1, 1, 8, 8)
+        x[..., 3:5, 3:5] = 1
+        x.requires_grad_()
+        (gradient,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+        gradient.square().sum().backward()
+        assert net[0].weight.grad.isfinite().all() and net[0].weight.grad.any()
