@@ -164,11 +164,15 @@ class SplitGConv(chainer.Link):
         return np.array(self.spec.transformation(ksize).table)
 
     def masked_W(self):
-        """The canonical filters, (O, I, S_in, k, k): W, times the filter mask if there is one, zero off the hexagon."""
-        W = self.W
-        if self.filter_mask is not None:
-            W = W * self.xp.broadcast_to(self.filter_mask, W.shape)
-        return zero_outside(W, self._filter_support)
+        """The canonical filters, (O, I, S_in, k, k): W, times the filter mask if there is one, zero off the hexagon.
+
+        What W holds where it is masked, or off the hexagon, is not looked at.
+        """
+        W = zero_outside(self.W, self._filter_support)
+        if self.filter_mask is None:
+            return W
+        # A product alone would make NaN of 0 times infinity.
+        return zero_outside(W, self.filter_mask != 0) * self.xp.broadcast_to(self.filter_mask, W.shape)
 
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
@@ -179,6 +183,7 @@ class SplitGConv(chainer.Link):
             self._kept.drop()
         folded = transform_filter(self.masked_W(), self.transformation, None if chainer.config.train else self._kept)
         x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
+        x = zero_outside(x, self._input_support(size))
         y = self._correlate(x, folded, window)
         y = zero_outside(y, self._output_support(y.shape[2:]))
         if self.flat_channels:
@@ -206,6 +211,12 @@ class SplitGConv(chainer.Link):
         geometry.announce_break(self, window.equivariance_break(layer, size, stabilizer), stacklevel=4)
         if not self.W.is_initialized:
             self._initialize_W(in_channels)
+
+    def _input_support(self, size):
+        """The points of the input, booleans of its size; None if all are, as where one's own mask says which are."""
+        if self.spec is None or self.output_mask is not True:
+            return None
+        return geometry.grid_support(self.spec.stabilizer, size)
 
     def _output_support(self, size):
         """The points of the output, booleans of its size; None if all are."""

@@ -86,7 +86,10 @@ class Interpreter(ABC):
         return gx, gradients
 
     def _masked(self, W, parameters):
-        return W * over(parameters["mask"], W) if "mask" in parameters else W
+        if "mask" not in parameters:
+            return W
+        mask = over(parameters["mask"], W)
+        return np.where(mask != 0, W, 0) * mask
 
     def relu(self, operation, parameters, x):
         return np.maximum(x, 0), None

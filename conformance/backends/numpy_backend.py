@@ -27,7 +27,7 @@ class TableConvolution(Interpreter):
         return operation.spec.filter_support(operation.ksize)
 
     def points(self, operation, size):
-        """The points that an output has, booleans of its size: a hexagon likewise; None where it has all."""
+        """The points that a map has, booleans of its size: a hexagon likewise; None where it has all."""
         return grid_support(operation.spec.stabilizer, size)
 
     def transform(self, operation, W):
@@ -76,7 +76,8 @@ class TableConvolution(Interpreter):
             reached = tuple(slice(t, t + s * n, s) for t, n in zip(tap, folded_gy.shape[2:]))
             at_tap = np.tensordot(folded[(..., *tap)], folded_gy, axes=((0,), (1,)))  # (I * S_in, N, ...)
             padded[(..., *reached)] += np.moveaxis(at_tap, 0, 1)
-        return padded[(..., *(slice(before, before + n) for n in size))].reshape(x.shape)
+        gx = padded[(..., *(slice(before, before + n) for n in size))].reshape(x.shape)
+        return _only(self.points(operation, x.shape[3:]), gx)
 
     def padding(self, operation):
         """The zeros before and after the picture, along each axis."""
@@ -86,6 +87,7 @@ class TableConvolution(Interpreter):
         """(N, I * S_in, H', W', k, k), or (N, I * S_in, D', H', W', k, k, k)."""
         N, I, S, *size = x.shape
         d, s = len(size), operation.stride
+        x = _only(self.points(operation, x.shape[3:]), x)
         padded = np.pad(x.reshape(N, I * S, *size), [(0, 0)] * 2 + [self.padding(operation)] * d)
         windows = np.lib.stride_tricks.sliding_window_view(padded, operation.kernel, axis=tuple(range(2, 2 + d)))
         return windows[(slice(None),) * 2 + (slice(None, None, s),) * d]
