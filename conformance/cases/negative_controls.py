@@ -47,6 +47,11 @@ def _controls():
     lifted = (Conv("P6ConvZ2", 2, 3, 3, pad=1),)
     yield "p6-without-the-border", of_the_border, lifted, C6, (2, 2, 1, 7, 7), _element(C6, "r")
 
+    group_conv = (Conv("P6ConvP6", 2, 3, 3, pad=1),)
+    yield "nan-inside-the-hexagon", of_a_point, group_conv, C6, (2, 2, 6, 7, 7), None
+    group_conv = (Conv("P4ConvP4", 2, 3, 3, pad=1),)
+    yield "another-order-of-memory", of_the_order, group_conv, C4, (2, 2, 4, 5, 5), None
+
     # A group without mirrors: its feature maps do not follow one, in any order of the orientations.
     group_conv = (Conv("P4ConvP4", 2, 3, 3, pad=1),)
     yield "p4-under-a-mirror", of_the_mirror, group_conv, C4, (2, 2, 4, 7, 7), _element(D4, "m")
@@ -84,6 +89,23 @@ def of_the_border(backend, subject, h):
         due = left_translate(y, subject.group, h)
         evidence = assert_different(y_of_moved, due, "outputs for a hexagon and for one without half of its border")
     return evidence
+
+
+def of_a_point(backend, subject, h):
+    """What is not finite is seen inside the hexagon, at its middle."""
+    x = integer_data(subject).x
+    spoiled = x.copy()
+    spoiled[(..., *(n // 2 for n in x.shape[3:]))] = np.nan
+    y, y_of_spoiled = (np.isnan(y).astype(int) for y in _outputs(backend, subject, x, [spoiled]))
+    return assert_different(y_of_spoiled, y, "which outputs are NaN, with a NaN at a point of the hexagon and without")
+
+
+def of_the_order(backend, subject, h):
+    """The numbers in the order in which a channels-last array holds them are another input."""
+    x = integer_data(subject).x
+    other = np.moveaxis(x, (1, 2), (-2, -1)).reshape(x.shape)
+    y, y_of_other = _outputs(backend, subject, x, [other])
+    return assert_different(y_of_other, y, "outputs for the same numbers in another order")
 
 
 def of_the_mirror(backend, subject, h):

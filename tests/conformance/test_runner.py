@@ -1,12 +1,15 @@
 """The runner: five outcomes, expected failures, backends by name."""
 
+import numpy as np
 import pytest
 
 from conformance import runner
 from conformance.backends import KNOWN, Backend, Declined, UnknownBackend, load_backend
 from conformance.backends.numpy_backend import NumpyBackend
+from conformance.backends.sequential import SequentialBackend
 from conformance.case import Case
 from conformance.checks import CheckFailed
+from conformance.network import Square
 from conformance.runner import ExpectedFailures, run_case
 
 
@@ -92,3 +95,12 @@ def test_a_port_that_lacks_methods_is_told_which():
 def test_a_port_is_loaded_from_its_module():
     backend = load_backend("conformance.backends.numpy_backend:NumpyBackend")
     assert isinstance(backend, NumpyBackend)
+
+
+def test_a_sequential_backend_declines_operations_that_it_has_no_method_for():
+    class WithoutSquare(SequentialBackend):
+        build = forward = gradients = transformed_filters = parameters = save = load = array = None
+
+    assert "square" in dir(load_backend("torch")) and "square" in dir(load_backend("chainer"))
+    with pytest.raises(Declined, match="Square is not implemented"):
+        WithoutSquare().layers((Square(),), {}, np.float32)
