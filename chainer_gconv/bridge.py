@@ -182,6 +182,7 @@ def _lead_to_moved_parts_of_cupy():
 
 _NUMPY_INTEGERS = "NumPy refuses Python integers that a dtype cannot hold; it used to wrap them around"
 _NUMPY_PROMOTION = "NumPy keeps float32 where a Python number meets a scalar; it used to compute in float64"
+_NO_SCATTER_ADD = "scatter_add is deprecated; it is cupy.add.at now"
 _NO_CUDNN = "CuPy has no cuDNN any more; with nvidia-cudnn-frontend installed, convolutions are cuDNN's again"
 
 REPAIRS = (
@@ -291,6 +292,8 @@ REPAIRS = (
         "CuPy 14",
         "CuPy has no cuDNN any more; Chainer's advice to reinstall CuPy for it is void",
     ),
+    _mend("chainer.functions.array.get_item", "GetItemGrad", mends.gradient_of_get_item, "CuPy 14", _NO_SCATTER_ADD),
+    _mend("chainer.backends.cuda", "cupyx", mends.scatter_add, "CuPy 14", _NO_SCATTER_ADD),
     Repair(
         "cupy.core and others",
         "CuPy 8",

@@ -13,7 +13,8 @@ import numpy as np
 def zero_outside(x, inside):
     """The Variable x (..., H, W) with zeros, and no gradient, where `inside`, booleans (H, W), is false.
 
-    inside: a NumPy array; None leaves x as it is
+    Values are selected, not multiplied by zero, so that NaN and infinity outside have no effect either.
+    inside: booleans that broadcast to x; None leaves x as it is
     """
     return x if inside is None else filled_outside(x, inside, 0)
 

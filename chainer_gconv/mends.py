@@ -184,6 +184,39 @@ def sparse_matmul(module, run):
     module._coo_matmul_cpu = multiplied
 
 
+def gradient_of_get_item(module, run):
+    """CuPy's arrays are added to by cupy.add.at; their method scatter_add is deprecated."""
+    run()
+    forward = module.GetItemGrad.forward
+
+    @functools.wraps(forward)
+    def added(self, inputs):
+        (gy,) = inputs
+        if isinstance(gy, numpy.ndarray):
+            return forward(self, inputs)
+        xp = module.backend.get_array_module(gy)
+        gx = xp.zeros(self._in_shape, gy.dtype)
+        xp.add.at(gx, self.slices, gy)
+        return (gx,)
+
+    module.GetItemGrad.forward = added
+
+
+def scatter_add(module, run):
+    """What Chainer's functions find as cuda.cupyx has a scatter_add that is cupy.add.at; cupyx itself is left alone."""
+    run()
+    cupyx = getattr(module, "cupyx", None)
+    if cupyx is None:  # CuPy is installed, but Chainer could not import it
+        return
+
+    class Cupyx(types.ModuleType):
+        def __getattr__(self, name):
+            return getattr(cupyx, name)
+
+    module.cupyx = Cupyx("cupyx")
+    module.cupyx.scatter_add = module.cupy.add.at
+
+
 def hdf5_strings(module, run):
     """A string is read as the string that was written. h5py gives its bytes, and Chainer would take their repr."""
     run()

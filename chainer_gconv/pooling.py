@@ -88,6 +88,7 @@ class _CosetMax(chainer.FunctionNode):
 
     def backward(self, target_input_indexes, grad_outputs):
         x, y, (gy,) = self.get_retained_inputs()[0].array, self.get_retained_outputs()[0].array, grad_outputs
-        attained = x == y[:, :, None]
-        shared = gy / attained.sum(axis=2).astype(x.dtype)
-        return (F.broadcast_to(F.expand_dims(shared, 2), x.shape) * attained.astype(x.dtype),)
+        # A maximum that is NaN is attained where x is NaN. Nothing equals it, and there would be no one to share with.
+        attained = (x == y[:, :, None]) | (x != x)
+        shared = F.broadcast_to(F.expand_dims(gy / attained.sum(axis=2).astype(x.dtype), 2), x.shape)
+        return (zero_outside(shared, attained),)

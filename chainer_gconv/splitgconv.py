@@ -146,7 +146,7 @@ class SplitGConv(chainer.Link):
             geometry.check_mask(type(self).__name__, mask, *sizes)
 
     def _note_in_channels(self):
-        if self.W.is_initialized:
+        if self.W.array is not None:
             self.in_channels = self.W.shape[1]
 
     def _shape_of_W(self, in_channels):
@@ -172,26 +172,41 @@ class SplitGConv(chainer.Link):
         return np.array(self.spec.transformation(ksize).table)
 
     def masked_W(self):
-        """The canonical filters, (O, I, S_in, k, k): W, times the filter mask if there is one, zero off the hexagon."""
-        W = self.W
-        if self.filter_mask is not None:
-            W = W * self.xp.broadcast_to(self.filter_mask, W.shape)
-        return zero_outside(W, self._filter_support)
+        """The canonical filters, (O, I, S_in, k, k): W, times the filter mask if there is one, zero off the hexagon.
+
+        What W holds where it is masked, or off the hexagon, is not looked at.
+        """
+        W = zero_outside(self.W, self._filter_support)
+        if self.filter_mask is None:
+            return W
+        # A product alone would make NaN of 0 times infinity.
+        return zero_outside(W, self.filter_mask != 0) * self.xp.broadcast_to(self.filter_mask, W.shape)
+
+    def __call__(self, x, *args, **kwargs):
+        """forward, between the link hooks that there are."""
+        if self.W.array is None:
+            # Hooks want the shape of W too. From x they would take I * S_in for I where its channels are folded.
+            self._initialize_W(self._check(x, stacklevel=3))
+        return super().__call__(x, *args, **kwargs)
 
     def forward(self, x):
         """x: (N, I, S_in, H, W) or (N, I * S_in, H, W) -> y: (N, O, S_out, H', W'), folded if flat_channels."""
         x = chainer.as_variable(x)
+        in_channels = self._check(x, stacklevel=5)
+        if self.W.array is None:  # forward was called by itself
+            self._initialize_W(in_channels)
         size, window = x.shape[-self.ndim :], self.window
-        self._check(x, size, window)
         if chainer.config.train:
             self._kept.drop()
         folded = transform_filter(self.masked_W(), self.transformation, None if chainer.config.train else self._kept)
-        x = F.reshape(x, (x.shape[0], self.in_channels * self.input_stabilizer_size, *size))
+        x = F.reshape(x, (x.shape[0], in_channels * self.input_stabilizer_size, *size))
+        x = zero_outside(x, self._input_support(size))
         y = self._correlate(x, folded, window)
         y = zero_outside(y, self._output_support(y.shape[2:]))
         if self.flat_channels:
             return y
-        return F.reshape(y, (y.shape[0], self.out_channels, self.output_stabilizer_size, *y.shape[2:]))
+        S_out = self.output_stabilizer_size
+        return F.reshape(y, (y.shape[0], y.shape[1] // S_out, S_out, *y.shape[2:]))
 
     def _correlate(self, x, folded, window):
         """x (N, I * S_in, H, W) and folded filters (O * S_out, I * S_in, k, k) -> (N, O * S_out, H', W')."""
@@ -203,17 +218,24 @@ class SplitGConv(chainer.Link):
         with chainer.using_config("use_cudnn", chainer.config.use_cudnn if self.use_cudnn else "never"):
             return self._convolve(x, folded, b, stride=self.stride, pad=self.pad)
 
-    def _check(self, x, size, window):
+    def _check(self, x, stacklevel):
+        """The number of input channels, if x fits the layer; stacklevel: as of warnings.warn, for a caller of this."""
         layer, S_in = type(self).__name__, self.input_stabilizer_size
+        size, window = x.shape[-self.ndim :], self.window
         self._note_in_channels()  # a copy that shares W may have initialized it
         in_channels = self.in_channels or geometry.channels_of(layer, x.shape, S_in, self.ndim)
         geometry.check_input(layer, x.shape, x.dtype.kind, in_channels, S_in, self.ndim)
         window.check_size(layer, size)
         self._output_support(window.output_size(size))  # refuses a mask of another size
         stabilizer = self.spec.stabilizer if self.spec else None
-        geometry.announce_break(self, window.equivariance_break(layer, size, stabilizer), stacklevel=4)
-        if not self.W.is_initialized:
-            self._initialize_W(in_channels)
+        geometry.announce_break(self, window.equivariance_break(layer, size, stabilizer), stacklevel)
+        return in_channels
+
+    def _input_support(self, size):
+        """The points of the input, booleans of its size; None if all are, as where one's own mask says which are."""
+        if self.spec is None or self.output_mask is not True:
+            return None
+        return geometry.grid_support(self.spec.stabilizer, size)
 
     def _output_support(self, size):
         """The points of the output, booleans of its size; None if all are."""

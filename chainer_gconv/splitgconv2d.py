@@ -14,7 +14,8 @@ class SplitGConv2D(SplitGConv):
 
     in_channels: None to take it from the first input, or from a snapshot
     ksize: the side of the square kernel, odd or even; where the group keeps other shapes, a pair (k, k')
-    filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group
+    filter_mask: (O, I, S_in), multiplied into W; zeros restrict the filters' support on the group, and W is not
+        looked at there
     stride, pad: an integer or a pair (u, v)
     wscale: factor on the standard deviation sqrt(1 / (I * S_in * taps)) of the initial W, GrouPy's; without effect on
         an initialW
@@ -28,6 +29,8 @@ class SplitGConv2D(SplitGConv):
 
     On the hexagonal grid, in axial coordinates, ksize is odd and a filter is the hexagon in its square of
     taps. W's entries outside have no effect and no gradient; they start at zero, unless initialW is an array.
+    Nor have the values of x outside its hexagon, if output_mask is True and the sides of x are equal and odd:
+    a map is zero there, and NaN or infinity makes no difference. Otherwise all of x is seen.
 
     Raises TypeError or ValueError, naming the argument, if one does not fit. An input size that
     breaks equivariance at the given stride is warned of once (EquivarianceWarning).

@@ -94,7 +94,7 @@ def _draw_integers(subject, rng):
         else:
             x = rng.integers(-magnitude, magnitude + 1, subject.x_shape) * subject.domain
         gy = _integer_gradient(rng, subject, parameters, x)
-    return Data(parameters, x.astype(subject.dtype), gy.astype(subject.dtype))
+    return Data(parameters, *(np.ascontiguousarray(array, subject.dtype) for array in (x, gy)))
 
 
 def _training_data(rng, subject):

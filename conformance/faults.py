@@ -242,6 +242,53 @@ class InductionToAnotherCoset(TableConvolution):
         return y, saved
 
 
+class BatchOfOneInAnotherOrder(TableConvolution):
+    """Batch normalization takes the gradient of a batch of one for one in another memory format."""
+
+    def batch_norm_backward(self, operation, parameters, x, saved, gy):
+        if len(gy) == 1 and not self._training:
+            gy = np.moveaxis(gy, (1, 2), (-2, -1)).reshape(gy.shape)
+        return super().batch_norm_backward(operation, parameters, x, saved, gy)
+
+
+class MasksThatMultiply(TableConvolution):
+    """Hexagonal filters and maps are multiplied by zero outside of the hexagon, which NaN and infinity survive."""
+
+    def only(self, where, values):
+        return values if where is None else values * where.astype(values.dtype)
+
+
+class FilterMaskThatMultiplies(TableConvolution):
+    """The filter mask is multiplied into the weights, so that it cannot mask NaN and infinity."""
+
+    def _masked(self, W, parameters):
+        return W * over(parameters["mask"], W) if "mask" in parameters else W
+
+
+class NormalizationThatMultiplies(TableConvolution):
+    """Batch normalization multiplies its output by zero outside of the hexagon."""
+
+    def batch_norm(self, operation, parameters, x):
+        y, (inside, *others) = super().batch_norm(operation, parameters, x)
+        y[..., ~inside] = x[..., ~inside] * 0
+        return y, (inside, *others)
+
+
+class MemoryOrderForIndexOrder(TableConvolution):
+    """Inputs are read in the order in which they lie in memory."""
+
+    def forward(self, x, training=False):
+        return super().forward(np.ravel(x, order="K").reshape(x.shape), training)
+
+
+class StridesWithoutSign(TableConvolution):
+    """Inputs that are stored backwards are read forwards."""
+
+    def forward(self, x, training=False):
+        backwards = tuple(axis for axis, stride in enumerate(x.strides) if stride < 0)
+        return super().forward(np.flip(x, backwards), training)
+
+
 @dataclass(frozen=True)
 class Fault:
     """A planted fault: its name, what is wrong, and a backend that has it."""
@@ -290,5 +337,11 @@ FAULTS = tuple(
         RestrictionMixesCosets,
         CosetsFromTheOtherSide,
         InductionToAnotherCoset,
+        BatchOfOneInAnotherOrder,
+        MasksThatMultiply,
+        FilterMaskThatMultiplies,
+        NormalizationThatMultiplies,
+        MemoryOrderForIndexOrder,
+        StridesWithoutSign,
     )
 )

@@ -17,6 +17,7 @@ from conformance.network import (
     ReLU,
     Restrict,
     SpatialMaxPool,
+    Square,
     Unrestrict,
     parameters_of,
 )
@@ -86,13 +87,22 @@ class Interpreter(ABC):
         return gx, gradients
 
     def _masked(self, W, parameters):
-        return W * over(parameters["mask"], W) if "mask" in parameters else W
+        if "mask" not in parameters:
+            return W
+        mask = over(parameters["mask"], W)
+        return np.where(mask != 0, W, 0) * mask
 
     def relu(self, operation, parameters, x):
         return np.maximum(x, 0), None
 
     def relu_backward(self, operation, parameters, x, saved, gy):
         return gy * (x > 0), {}
+
+    def square(self, operation, parameters, x):
+        return x * x, None
+
+    def square_backward(self, operation, parameters, x, saved, gy):
+        return 2 * x * gy, {}
 
     def spatial_max_pool(self, operation, parameters, x):
         k, s, taps = operation.ksize, operation.stride, (operation.ksize,) * operation.ndim
@@ -192,6 +202,7 @@ class Interpreter(ABC):
         Conv: ("conv", "conv_backward"),
         BatchNorm: ("batch_norm", "batch_norm_backward"),
         ReLU: ("relu", "relu_backward"),
+        Square: ("square", "square_backward"),
         SpatialMaxPool: ("spatial_max_pool", "spatial_max_pool_backward"),
         CosetMaxPool: ("coset_max_pool", "coset_max_pool_backward"),
         Restrict: ("restrict", "restrict_backward"),

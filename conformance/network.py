@@ -83,6 +83,15 @@ class ReLU:
 
 
 @dataclass(frozen=True)
+class Square:
+    """x * x, a smooth nonlinearity that is exact on integers: its gradient depends on x at every point."""
+
+    def parameter_shapes(self):
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
 class SpatialMaxPool:
     """Max pooling over pixels; of equal values the first in row-major order gets the gradient.
 

@@ -6,7 +6,7 @@ Also how large an error may be, from the same definition.
 import numpy as np
 
 from conformance.interpreter import Interpreter
-from conformance.network import BatchNorm, Conv, ReLU, parameters_of
+from conformance.network import BatchNorm, Conv, ReLU, Square, parameters_of
 from groupy.gconv import reference
 
 # Probabilistic rounding error analysis (Higham & Mary, SIAM J. Sci. Comput. 41(5), 2019, theorem 3.1):
@@ -96,6 +96,8 @@ def forward_with_error(network, parameters, x, dtype):
             before, error = error[..., inside], np.zeros_like(error)
             # At most eight roundings on the way: eps, +, sqrt, 1/, gamma *, mean, *, + (in any order of steps).
             error[..., inside] = scale * before + 8 * u * (scale * (np.abs(x[..., inside]) + before + mean) + beta)
+        elif isinstance(operation, Square):
+            error = (2 * np.abs(x) + error) * error + u * (np.abs(x) + error) ** 2
         elif not isinstance(operation, ReLU):
             # Maps that only move values pass on their errors; a maximum at most the largest in its window,
             # since |max a - max b| <= max |a - b|.

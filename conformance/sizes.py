@@ -21,6 +21,7 @@ from conformance.network import (
     ReLU,
     Restrict,
     SpatialMaxPool,
+    Square,
     Unrestrict,
     groups_of,
 )
@@ -199,6 +200,38 @@ def network_subjects():
     return subjects
 
 
+# For each kind of grid: channels in and out, size of the input, ksize and pad.
+_BATCH_OF_ONE_SIZES = {(2, True): (3, 4, 9, 3, 0), (2, False): (2, 3, 7, 3, 1), (3, True): (1, 2, 4, 2, 0)}
+
+
+def batch_of_one_subjects():
+    """One example through a lifting convolution, a normalization, a square and a pooling, for groups that have these.
+
+    The pooling is over the stabilizer, or over pixels.
+    """
+    subjects = []
+    for group in GROUPS.values():
+        grid, (lifting, _) = _grid(group), _layers_over(group)
+        if grid not in _BATCH_OF_ONE_SIZES:
+            continue
+        I, C, n, k, p = _BATCH_OF_ONE_SIZES[grid]
+        hexagonal = grid == (2, False)
+        body = (Conv(lifting, I, C, k, 1, p), BatchNorm(C, eps=1.0, momentum=0.5, hexagonal=hexagonal), Square())
+        x_shape = (1, I, 1) + (n,) * grid[0]
+        window = SpatialMaxPool(3, 2, ndim=grid[0], hexagonal=hexagonal)
+        for dtype in ("float32", "float64"):
+            for kind, pool in (("coset-max-pool", CosetMaxPool()), ("spatial-max-pool", window)):
+                subjects.append(Subject(f"{lifting}-square-{kind}/{dtype}", (*body, pool), group, x_shape, dtype))
+    return subjects
+
+
+def layout_subjects():
+    """What is tried in several layouts: each layer once, companions, and a network on each group, in float32."""
+    layers = {subject.network[0].layer: subject for subject in reversed(layer_subjects())}
+    others = [s for s in companion_subjects() + network_subjects() if s.dtype == "float32"]
+    return [*layers.values(), *(s for s in others if "invariant" not in s.name)]
+
+
 def _layers_over(group):
     """The names of a group's layers, the lifting one first."""
     own = [(not spec.lifting, name) for name, spec in LAYER_SPECS.items() if spec.group is group]
@@ -339,9 +372,11 @@ def is_in_self_test(case):
     generators = {name for group in GROUPS.values() for name in group.stabilizer.names}
     if family == "equivariance" and word not in generators | {"translation"}:
         return False
-    return any(fnmatchcase(case.subject, pattern) for pattern in _IN_SELF_TEST)
+    patterns = _LAYOUTS_IN_SELF_TEST if family == "layout" else _IN_SELF_TEST
+    return any(fnmatchcase(case.subject, pattern) for pattern in patterns)
 
 
+_LAYOUTS_IN_SELF_TEST = ("P4*/k3-*", "*-on-p4/float32", "P6ConvP6/k3-*")
 _IN_SELF_TEST = (
     "P4*/k3-s1-p1-i3-o4-n2-8x8-float32",
     "P4*/k4-*",
@@ -357,6 +392,9 @@ _IN_SELF_TEST = (
     "C4HConvC4H/k3-s1-p1-i2-*-float32",
     "C4HConvZ3/k2-*-float32",
     "OConvZ3/k2-*-float32",
+    # A batch of one.
+    "P4ConvZ2-square-*/float32",
+    "P6ConvZ2-square-*/float32",
     # Maps between groups.
     "*restrict*-p4m*-p4*/float32",
     "induce-p4-to-p4m/float32",

@@ -113,6 +113,11 @@ class ChainerBackend(SequentialBackend):
 
         return F.relu
 
+    def square(self, op, parameters, dtype):
+        import chainer.functions as F
+
+        return F.square
+
     def spatial_max_pool(self, op, parameters, dtype):
         from chainer_gconv import plane_group_spatial_max_pooling
 

@@ -27,14 +27,18 @@ class TableConvolution(Interpreter):
         return operation.spec.filter_support(operation.ksize)
 
     def points(self, operation, size):
-        """The points that an output has, booleans of its size: a hexagon likewise; None where it has all."""
+        """The points that a map has, booleans of its size: a hexagon likewise; None where it has all."""
         return grid_support(operation.spec.stabilizer, size)
+
+    def only(self, where, values):
+        """The values at the places of a mask, zero elsewhere; all of them where there is none."""
+        return values if where is None else np.where(where, values, 0)
 
     def transform(self, operation, W):
         """Folded filters (O * S_out, I * S_in, k, ...) of canonical ones."""
         transformation = self.transformation(operation)
         O, I, S_in, *kernel = W.shape
-        folded = _only(self.taps(operation), W).reshape(O, -1)[:, transformation.folded_gather(I)]
+        folded = self.only(self.taps(operation), W).reshape(O, -1)[:, transformation.folded_gather(I)]
         return folded.reshape(O * transformation.output_stabilizer_size, I * S_in, *kernel)
 
     def unfold_gradient(self, operation, gradient):
@@ -44,21 +48,21 @@ class TableConvolution(Interpreter):
         landed = gradient.reshape(operation.out_channels, -1)[:, gather]
         summed = landed.reshape(operation.out_channels, spec.output_stabilizer_size, -1).sum(axis=1)
         gW = summed.reshape(operation.out_channels, I, spec.input_stabilizer_size, *operation.kernel)
-        return _only(self.taps(operation), gW)
+        return self.only(self.taps(operation), gW)
 
     def convolve(self, operation, W, b, x):
         d, windows = operation.spec.ndim, self._windows(operation, x)
         taps = tuple(range(2 + d, 2 + 2 * d))
         y = np.tensordot(windows, self.transform(operation, W), axes=((1, *taps), (1, *range(2, 2 + d))))
         y = np.moveaxis(y, -1, 1).reshape(len(x), operation.out_channels, -1, *y.shape[1:-1])
-        return _only(self.points(operation, y.shape[3:]), y if b is None else self.add_bias(y, b))
+        return self.only(self.points(operation, y.shape[3:]), y if b is None else self.add_bias(y, b))
 
     def add_bias(self, y, b):
         """One bias for each output channel, shared over the stabilizer."""
         return y + b.reshape(-1, *(1,) * (y.ndim - 2))
 
     def convolution_gradients(self, operation, W, x, gy):
-        gy = _only(self.points(operation, gy.shape[3:]), gy)
+        gy = self.only(self.points(operation, gy.shape[3:]), gy)
         folded_gy, windows = gy.reshape(len(gy), -1, *gy.shape[3:]), self._windows(operation, x)
         places = (0, *range(2, 2 + operation.spec.ndim))
         gW = self.unfold_gradient(operation, np.tensordot(folded_gy, windows, axes=(places, places)))
@@ -76,7 +80,8 @@ class TableConvolution(Interpreter):
             reached = tuple(slice(t, t + s * n, s) for t, n in zip(tap, folded_gy.shape[2:]))
             at_tap = np.tensordot(folded[(..., *tap)], folded_gy, axes=((0,), (1,)))  # (I * S_in, N, ...)
             padded[(..., *reached)] += np.moveaxis(at_tap, 0, 1)
-        return padded[(..., *(slice(before, before + n) for n in size))].reshape(x.shape)
+        gx = padded[(..., *(slice(before, before + n) for n in size))].reshape(x.shape)
+        return self.only(self.points(operation, x.shape[3:]), gx)
 
     def padding(self, operation):
         """The zeros before and after the picture, along each axis."""
@@ -86,17 +91,13 @@ class TableConvolution(Interpreter):
         """(N, I * S_in, H', W', k, k), or (N, I * S_in, D', H', W', k, k, k)."""
         N, I, S, *size = x.shape
         d, s = len(size), operation.stride
+        x = self.only(self.points(operation, x.shape[3:]), x)
         padded = np.pad(x.reshape(N, I * S, *size), [(0, 0)] * 2 + [self.padding(operation)] * d)
         windows = np.lib.stride_tricks.sliding_window_view(padded, operation.kernel, axis=tuple(range(2, 2 + d)))
         return windows[(slice(None),) * 2 + (slice(None, None, s),) * d]
 
     def cosets(self, operation):
         return subgroup_of(operation.group, operation.subgroup).cosets
-
-
-def _only(where, values):
-    """The values at the places of a mask, zero elsewhere; all of them where there is none."""
-    return values if where is None else np.where(where, values, 0)
 
 
 class NumpyBackend(Backend):

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from conformance.backends.base import Backend
+from conformance.backends.base import Backend, Declined
 from conformance.network import (
     BatchNorm,
     Conv,
@@ -11,6 +11,7 @@ from conformance.network import (
     ReLU,
     Restrict,
     SpatialMaxPool,
+    Square,
     Unrestrict,
     parameter_shapes,
     parameters_of,
@@ -20,7 +21,8 @@ from conformance.network import (
 class SequentialBackend(Backend):
     """A backend that makes one layer for each operation; its model can be indexed and knows its `network`.
 
-    A subclass has a method (operation, parameters, dtype) for each kind of operation, which makes the layer.
+    A subclass has a method (operation, parameters, dtype) for each kind of operation, which makes the layer; what it
+    has no method for is declined.
     attributes: neutral name of a parameter -> the layer's attribute
     """
 
@@ -30,6 +32,7 @@ class SequentialBackend(Backend):
         Conv: "conv",
         BatchNorm: "batch_norm",
         ReLU: "relu",
+        Square: "square",
         SpatialMaxPool: "spatial_max_pool",
         CosetMaxPool: "coset_max_pool",
         Restrict: "restrict",
@@ -38,11 +41,17 @@ class SequentialBackend(Backend):
     }
 
     def layers(self, network, parameters, dtype):
-        """The layers of a network, in order."""
+        """The layers of a network, in order. Raises Declined."""
         return [
-            getattr(self, self._METHODS[type(operation)])(operation, parameters_of(parameters, position), dtype)
+            self._method(operation)(operation, parameters_of(parameters, position), dtype)
             for position, operation in enumerate(network)
         ]
+
+    def _method(self, operation):
+        method = getattr(self, self._METHODS[type(operation)], None)
+        if method is None:
+            raise Declined(f"{type(operation).__name__} is not implemented")
+        return method
 
     def attribute(self, model, key):
         """The framework's object that holds the parameter `key`."""

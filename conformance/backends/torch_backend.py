@@ -71,8 +71,11 @@ class TorchBackend(SequentialBackend):
         return folded.reshape(layer.out_channels, layer.output_stabilizer_size, *layer.weight.shape[1:])
 
     def _tensor(self, x):
+        """x on the device, with the strides that it has; to(device) keeps a dense array's order of axes."""
         import torch
 
+        if min(x.strides, default=0) < 0:
+            x = x.copy()  # a tensor has no negative strides, so PyTorch's users have to copy too
         return torch.from_numpy(x).to(self.device)
 
     def array(self, value):
@@ -113,6 +116,15 @@ class TorchBackend(SequentialBackend):
         import torch
 
         return torch.nn.ReLU()
+
+    def square(self, op, parameters, dtype):
+        import torch
+
+        class Square(torch.nn.Module):
+            def forward(self, x):
+                return torch.square(x)
+
+        return Square()
 
     def spatial_max_pool(self, op, parameters, dtype):
         import torch_gconv

@@ -3,17 +3,31 @@
 from fnmatch import fnmatchcase
 
 from conformance.cases import (
+    batch_of_one,
     determinism,
     equivariance,
     filter_transformation,
     gradients,
+    layouts,
     negative_controls,
     outputs,
+    outside_the_domain,
     pictures,
     state,
 )
 
-_MODULES = (filter_transformation, outputs, gradients, equivariance, determinism, state, negative_controls)
+_MODULES = (
+    filter_transformation,
+    outputs,
+    gradients,
+    equivariance,
+    batch_of_one,
+    outside_the_domain,
+    layouts,
+    determinism,
+    state,
+    negative_controls,
+)
 
 
 def all_cases(on_pictures=()):

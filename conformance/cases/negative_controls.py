@@ -45,7 +45,12 @@ def _controls():
     pooled = (Conv("P6ConvZ2", 2, 3, 3, pad=1), SpatialMaxPool(3, 1, pad=1))
     yield "square-windows-on-p6", of_the_size, pooled, C6, (2, 2, 1, 7, 7), _element(C6, "r")
     lifted = (Conv("P6ConvZ2", 2, 3, 3, pad=1),)
-    yield "p6-of-a-whole-square", of_the_corners, lifted, C6, (2, 2, 1, 7, 7), _element(C6, "r")
+    yield "p6-without-the-border", of_the_border, lifted, C6, (2, 2, 1, 7, 7), _element(C6, "r")
+
+    group_conv = (Conv("P6ConvP6", 2, 3, 3, pad=1),)
+    yield "nan-inside-the-hexagon", of_a_point, group_conv, C6, (2, 2, 6, 7, 7), None
+    group_conv = (Conv("P4ConvP4", 2, 3, 3, pad=1),)
+    yield "another-order-of-memory", of_the_order, group_conv, C4, (2, 2, 4, 5, 5), None
 
     # A group without mirrors: its feature maps do not follow one, in any order of the orientations.
     group_conv = (Conv("P4ConvP4", 2, 3, 3, pad=1),)
@@ -75,11 +80,32 @@ def of_the_size(backend, subject, h):
     return assert_different(y_of_moved * inside, due, "outputs that a broken size keeps apart")
 
 
-def of_the_corners(backend, subject, h):
-    """On the hexagonal grid a square of numbers does not turn onto itself: what is in its corners must be zero."""
-    x = integer_data(subject).x + np.where(subject.domain, 0, 1).astype(subject.dtype)
-    y, y_of_moved = _outputs(backend, subject, x, [left_translate(x, None, h)])
-    return assert_different(y_of_moved, left_translate(y, subject.group, h), "outputs for a whole square")
+def of_the_border(backend, subject, h):
+    """Outside of the hexagon nothing is seen, but each border of the hexagon is, and so is what turns there."""
+    x, inner = integer_data(subject).x, np.zeros_like(subject.domain)
+    inner[1:-1, 1:-1] = domain(subject.group, tuple(n - 2 for n in inner.shape))
+    for side in (np.triu(~inner), np.tril(~inner)):
+        y, y_of_moved = _outputs(backend, subject, x, [left_translate(x * ~side, subject.group, h)])
+        due = left_translate(y, subject.group, h)
+        evidence = assert_different(y_of_moved, due, "outputs for a hexagon and for one without half of its border")
+    return evidence
+
+
+def of_a_point(backend, subject, h):
+    """What is not finite is seen inside the hexagon, at its middle."""
+    x = integer_data(subject).x
+    spoiled = x.copy()
+    spoiled[(..., *(n // 2 for n in x.shape[3:]))] = np.nan
+    y, y_of_spoiled = (np.isnan(y).astype(int) for y in _outputs(backend, subject, x, [spoiled]))
+    return assert_different(y_of_spoiled, y, "which outputs are NaN, with a NaN at a point of the hexagon and without")
+
+
+def of_the_order(backend, subject, h):
+    """The numbers in the order in which a channels-last array holds them are another input."""
+    x = integer_data(subject).x
+    other = np.moveaxis(x, (1, 2), (-2, -1)).reshape(x.shape)
+    y, y_of_other = _outputs(backend, subject, x, [other])
+    return assert_different(y_of_other, y, "outputs for the same numbers in another order")
 
 
 def of_the_mirror(backend, subject, h):

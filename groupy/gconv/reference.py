@@ -7,7 +7,8 @@ GArrays, composed, inverted and applied to points as such; no index table is use
 obvious: every h and every tap t is visited in a loop.
 
 On the hexagonal grid a filter is a hexagon in a square of taps, and a feature map one in a square of
-points: taps that turn out of the square count as zero, and so do the outputs at such points.
+points: taps that turn out of the square count as zero, and so do inputs and outputs at such points. What an
+array holds there is not looked at, so it may be NaN or infinite.
 Sources: G-CNN paper (Cohen & Welling 2016, arXiv:1602.07576), equations 10 and 11; HexaConv paper
 (Hoogeboom et al. 2018, arXiv:1803.02108), section 4.
 """
@@ -36,7 +37,7 @@ def gconv(x, w, b, group, stride=1, pad=0):
         y[:, :, h] += np.moveaxis(np.tensordot(w[source], x[window], axes=((1, 2), (1, 2))), 0, 1)
     if b is not None:
         y += _along(np.asarray(b, dtype=np.float64), y)
-    return y * domain(group, y_shape[3:])
+    return _inside(group, y)
 
 
 def gconv_gradients(x, w, gy, group, stride=1, pad=0):
@@ -49,7 +50,7 @@ def gconv_gradients(x, w, gy, group, stride=1, pad=0):
     gy = np.asarray(gy, dtype=np.float64)
     if gy.shape != y_shape:
         raise ValueError(f"gy must have the shape of the output, {y_shape}, got {gy.shape}.")
-    gy = gy * domain(group, y_shape[3:])
+    gy = _inside(group, gy)
     gx, gw = np.zeros_like(x), np.zeros_like(w)
     for h, window, source in _terms(group, w, stride, y_shape):
         gx[window] += np.moveaxis(np.tensordot(w[source], gy[:, :, h], axes=((0,), (1,))), 2, 0)
@@ -57,7 +58,12 @@ def gconv_gradients(x, w, gy, group, stride=1, pad=0):
         at_input = np.moveaxis(x[window], 0, 2).reshape(gw.shape[1] * gw.shape[2], -1)
         gw[source] += (at_output @ at_input.T).reshape(gw.shape[:3])
     inside = tuple(slice(p, p + n) for p, n in zip(pad, unpadded[3:]))
-    return gx[(..., *inside)], gw, gy.sum(axis=(0, *range(2, gy.ndim)))
+    return _inside(group, gx[(..., *inside)]), gw, gy.sum(axis=(0, *range(2, gy.ndim)))
+
+
+def _inside(group, x):
+    """A map (N, C, S, ...) with zeros outside of its domain, whatever is there."""
+    return np.where(domain(group, x.shape[3:]), x, 0)
 
 
 def _along(b, y):
@@ -73,7 +79,7 @@ def _prepare(x, w, group, stride, pad):
             f"S_in; got {x.shape} and {w.shape}."
         )
     stride, pad = (tuple(sides) if np.ndim(sides) else (sides,) * d for sides in (stride, pad))
-    x = np.pad(x, [(0, 0)] * 3 + [(p, p) for p in pad])
+    x = np.pad(_inside(group, x), [(0, 0)] * 3 + [(p, p) for p in pad])
     size = tuple((n - k) // s + 1 for n, k, s in zip(x.shape[3:], w.shape[3:], stride))
     if min(size) < 1:
         by = " x ".join(map(str, w.shape[3:]))

@@ -1,10 +1,16 @@
 """Chainer's functions that newer packages break: they give what they gave on NumPy 1.23, which is what stands here."""
 
+import types
+import warnings
+
 import chainer
 import chainer.functions as F
 import numpy as np
 import pytest
 from chainer import distributions, gradient_check, serializers
+from chainer.functions.array import get_item
+
+from chainer_gconv import bridge, mends
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
@@ -143,3 +149,64 @@ def test_caffe_networks_are_read_and_written(tmp_path, rng):
         loaded = CaffeFunction(str(tmp_path / "chainer_model.caffemodel"))
         outputs = loaded({"data": chainer.Variable(x)}, outputs=[loaded.layers[-1][2][0]])
     np.testing.assert_allclose(outputs[0].array, y, rtol=1e-6)
+
+
+class OnTheGPU:
+    """An array that is not NumPy's, as CuPy 14's: it has a method scatter_add, which is deprecated."""
+
+    def __init__(self, array):
+        self.array = array
+        self.dtype = array.dtype
+
+    def scatter_add(self, slices, value):
+        warnings.warn("use cupy.add.at", DeprecationWarning, stacklevel=2)
+        np.add.at(self.array, slices, value.array)
+
+
+def _fake_cupy():
+    add = types.SimpleNamespace(at=lambda a, slices, b: np.add.at(a.array, slices, b.array))
+    return types.SimpleNamespace(zeros=lambda shape, dtype: OnTheGPU(np.zeros(shape, dtype)), add=add)
+
+
+@pytest.mark.parametrize(
+    "slices", [(0,), (slice(None, None, 2), 1), (np.array([1, 1, 0]),), (np.array([[True, False], [False, True]]),)]
+)
+def test_the_gradient_of_an_index_is_added_without_a_deprecated_method(slices, monkeypatch, rng):
+    x = rng.standard_normal((2, 2)).astype(np.float32)
+    gy = rng.standard_normal(x[slices].shape).astype(np.float32)
+    node = type("GetItemGrad", (get_item.GetItemGrad,), {})
+    module = types.SimpleNamespace(
+        GetItemGrad=node, backend=types.SimpleNamespace(get_array_module=lambda *_: _fake_cupy())
+    )
+    due = node(slices, x.shape).forward((gy,))[0]
+    monkeypatch.setattr(get_item.backend, "get_array_module", lambda *_: _fake_cupy())
+    with pytest.warns(DeprecationWarning, match="use cupy.add.at"):
+        node(slices, x.shape).forward((OnTheGPU(gy),))
+    monkeypatch.undo()
+    mends.gradient_of_get_item(module, lambda: None)
+    np.testing.assert_array_equal(node(slices, x.shape).forward((OnTheGPU(gy),))[0].array, due)
+    np.testing.assert_array_equal(node(slices, x.shape).forward((gy,))[0], due)
+
+
+def test_what_chainer_takes_from_cupyx_is_cupys_except_scatter_add():
+    cupyx, cupy = types.ModuleType("cupyx"), _fake_cupy()
+    cupyx.scatter_add, cupyx.rsqrt = OnTheGPU.scatter_add, abs
+    cuda = types.SimpleNamespace(cupyx=cupyx, cupy=cupy)
+    mends.scatter_add(cuda, lambda: None)
+    assert cuda.cupyx.scatter_add is cupy.add.at and cuda.cupyx.rsqrt is abs
+    assert cupyx.scatter_add is OnTheGPU.scatter_add  # the package is as it was
+    with pytest.raises(AttributeError, match="no attribute 'scatter_mul'"):
+        cuda.cupyx.scatter_mul  # noqa: B018
+    without = types.SimpleNamespace()
+    mends.scatter_add(without, lambda: None)
+    assert not hasattr(without, "cupyx")
+
+
+def test_scatter_add_is_mended_since_cupy_14(monkeypatch):
+    (repair,) = [repair for repair in bridge.REPAIRS if repair.what == "chainer.backends.cuda.cupyx"]
+    assert repair.since == "CuPy 14"
+    monkeypatch.setattr(bridge, "is_mended", lambda *_: False)
+    for version, is_needed in (("13.6.0", False), ("14.0.0", True), ("14.2.0", True)):
+        found = {"cupy-cuda13x": version}
+        monkeypatch.setattr(bridge, "installed_version", found.get)
+        assert repair.is_missing() == is_needed

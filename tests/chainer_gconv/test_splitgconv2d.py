@@ -466,8 +466,9 @@ def test_what_keeps_equivariance_depends_on_the_group():
         P4ConvZ2(1, 1, **arguments)(x)
 
 
-def test_a_size_that_breaks_equivariance_is_warned_of_once(rng):
-    link = P4ConvZ2(1, 2, stride=2, pad=1)
+@pytest.mark.parametrize("in_channels", [1, None])
+def test_a_size_that_breaks_equivariance_is_warned_of_once(in_channels, rng):
+    link = P4ConvZ2(in_channels, 2, stride=2, pad=1)
     x = rng.standard_normal((1, 1, 8, 8)).astype(np.float32)
     with pytest.warns(EquivarianceWarning, match="P4ConvZ2: height 8 breaks equivariance at stride 2") as record:
         link(x)

@@ -7,11 +7,13 @@ from conformance.backends.numpy_backend import TableConvolution
 from conformance.data import expected_on_integers, integer_data, real_data
 from conformance.network import Conv, CosetMaxPool, parameters_of
 from conformance.reference import Reference
-from conformance.sizes import Subject, subjects
+from conformance.sizes import Subject, batch_of_one_subjects, subjects
 from groupy.gconv.layer_specs import LAYER_SPECS
 
 SIGNIFICAND = {"float32": 2**24, "float64": 2**53}
-every_subject = pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
+every_subject = pytest.mark.parametrize(
+    "subject", subjects() + batch_of_one_subjects(), ids=lambda subject: subject.name
+)
 
 
 def finest_fraction(*arrays):

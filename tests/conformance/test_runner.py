@@ -1,12 +1,16 @@
 """The runner: five outcomes, expected failures, backends by name."""
 
+import numpy as np
 import pytest
 
 from conformance import runner
 from conformance.backends import KNOWN, Backend, Declined, UnknownBackend, load_backend
 from conformance.backends.numpy_backend import NumpyBackend
+from conformance.backends.sequential import SequentialBackend
 from conformance.case import Case
+from conformance.cases import all_cases
 from conformance.checks import CheckFailed
+from conformance.network import Square
 from conformance.runner import ExpectedFailures, run_case
 
 
@@ -58,8 +62,10 @@ def test_expected_failures_are_lines_with_a_reason():
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_the_kept_lists_parse_and_are_empty(name):
-    assert ExpectedFailures.of(name).reasons == {}
+def test_the_kept_lists_name_cases_and_on_the_cpu_they_are_empty(name):
+    kept = ExpectedFailures.of(name)
+    assert kept.stale([case.id for case in all_cases()]) == []
+    assert name.endswith("-cuda") or kept.reasons == {}
     assert ExpectedFailures.of("no-such-backend").reasons == {}
 
 
@@ -92,3 +98,12 @@ def test_a_port_that_lacks_methods_is_told_which():
 def test_a_port_is_loaded_from_its_module():
     backend = load_backend("conformance.backends.numpy_backend:NumpyBackend")
     assert isinstance(backend, NumpyBackend)
+
+
+def test_a_sequential_backend_declines_operations_that_it_has_no_method_for():
+    class WithoutSquare(SequentialBackend):
+        build = forward = gradients = transformed_filters = parameters = save = load = array = None
+
+    assert "square" in dir(load_backend("torch")) and "square" in dir(load_backend("chainer"))
+    with pytest.raises(Declined, match="Square is not implemented"):
+        WithoutSquare().layers((Square(),), {}, np.float32)
