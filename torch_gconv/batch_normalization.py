@@ -11,7 +11,7 @@ from torch_gconv.feature_maps import fold, is_channels_last, like, unfold, with_
 from torch_gconv.hexagonal import check_on_plane, on_grid, on_points
 
 
-class _GroupBatchNorm:
+class _GroupBatchNorm(nn.modules.batchnorm._BatchNorm):
     """What makes one of PyTorch's batch normalizations one over (N, S, H, W); `hexagonal` as of GBatchNorm."""
 
     hexagonal: bool
@@ -118,7 +118,7 @@ def _on_rows(normalize, on_group):
     return normalize(on_group.flatten(2, -2)).reshape(on_group.shape)
 
 
-_convert = nn.SyncBatchNorm.convert_sync_batchnorm.__func__
+_convert = vars(nn.SyncBatchNorm)["convert_sync_batchnorm"].__func__
 
 
 def _convert_sync_batchnorm(cls, module, process_group=None):
@@ -128,4 +128,4 @@ def _convert_sync_batchnorm(cls, module, process_group=None):
 
 
 _convert_sync_batchnorm.__doc__ = _convert.__doc__
-nn.SyncBatchNorm.convert_sync_batchnorm = classmethod(_convert_sync_batchnorm)
+nn.SyncBatchNorm.convert_sync_batchnorm = classmethod(_convert_sync_batchnorm)  # type: ignore

@@ -142,7 +142,28 @@ class GMaxPool3d(_SpatialPool):
         super().__init__(kernel_size, stride, padding, dilation, strict)
 
     def _pool(self, x):
+        if x.is_cuda:
+            return _max_pool3d_by_planes(x, self.window)
         return F.max_pool3d(x, self.kernel_size, self.stride, self.padding, self.dilation)
+
+
+def _max_pool3d_by_planes(x, window):
+    """F.max_pool3d of (N, C, D, H, W): the same values and gradients, planes first, then along the depth.
+
+    On a GPU PyTorch sums the gradient of its own by atomics, in no order, where windows overlap; in two dimensions
+    it gathers, so that the same call gives the same bits.
+    """
+    of_planes, along_depth = ({}, {})
+    for name, (d, h, w), neutral in (
+        ("kernel_size", window.ksize, 1),
+        ("stride", window.stride, 1),
+        ("padding", window.before, 0),
+        ("dilation", window.dilation, 1),
+    ):
+        of_planes[name], along_depth[name] = (h, w), (d, neutral)
+    planes = F.max_pool2d(x.flatten(1, 2), **of_planes)
+    columns = planes.unflatten(1, x.shape[1:3]).flatten(3)  # (N, C, D, H' * W')
+    return F.max_pool2d(columns, **along_depth).unflatten(3, planes.shape[2:])
 
 
 class GAvgPool2d(_SpatialPool):

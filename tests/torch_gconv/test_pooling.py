@@ -20,6 +20,7 @@ from torch_gconv import (
     coset_mean_pooling,
     coset_sum_pooling,
     plane_group_spatial_max_pooling,
+    pooling,
 )
 
 COSET = {"Max": coset_max_pooling, "Mean": coset_mean_pooling, "Sum": coset_sum_pooling, "L2": coset_l2_pooling}
@@ -208,6 +209,16 @@ class TestInSpace:
             CosetMaxPool(8, ndim=3)(integers(2, 8, 3, 3))
 
 
+@pytest.mark.parametrize("options", [(3, 2, 1), (2, 1, 0), ((2, 3, 1), (1, 2, 1), (1, 1, 0)), (2, 1, 0, 2)], ids=str)
+def test_what_a_gpu_pools_plane_by_plane_has_the_bits_of_pytorchs_pooling(options):
+    x = torch.randint(0, 4, (2, 3, 6, 7, 6)).float().requires_grad_()  # with many equal values
+    got = pooling._max_pool3d_by_planes(x, torch_gconv.GMaxPool3d(*options).window)
+    due = torch.nn.functional.max_pool3d(x, *options)
+    gy = torch.arange(due.numel()).view(due.shape).float()  # exact in any order
+    assert torch.equal(got, due)
+    assert torch.equal(*(torch.autograd.grad(y, x, gy)[0] for y in (got, due)))
+
+
 def test_pooling_over_a_part_of_the_fiber_is_not_invariant():
     """The checks above can fail."""
     x = integers(2, 3, 8, 4, 4)
@@ -234,10 +245,21 @@ def test_equal_values_share_the_gradient():
     assert x.grad.flatten().tolist() == [0, 0.5, 0.5, 0]
 
 
-def test_the_norm_of_a_zero_fiber_has_a_zero_gradient():
-    x = torch.zeros(1, 1, 4, 1, 1, requires_grad=True)
-    coset_l2_pooling(x).sum().backward()
-    assert x.grad.eq(0).all()
+def test_the_norm_of_zero_has_derivatives_of_zero():
+    x = torch.zeros(1, 2, 4, 3, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(torch_gconv.coset_l2_pooling(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum() + gradient.sum(), x)
+    assert not gradient.any() and not second.any()
+
+
+def test_a_gradient_penalty_on_a_blank_background_leaves_the_weights_finite():
+    net = torch.nn.Sequential(torch_gconv.P4ConvZ2(1, 2, 3, bias=False), torch_gconv.CosetL2Pool())
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., 3:5, 3:5] = 1
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+    gradient.square().sum().backward()
+    assert net[0].weight.grad.isfinite().all() and net[0].weight.grad.any()
 
 
 def test_a_map_that_does_not_fit_is_named():
