@@ -69,8 +69,11 @@ def _working_copy(model, x):
             if torch.is_tensor(value) and value.is_floating_point():  # as weights that hooks compute; `to` leaves them
                 setattr(module, name, value.to("cpu", torch.float64))
     rng = np.random.default_rng(0)
+    # In a layer's planar form a bias of zero is shared by the orientations, which it would not be if it were varied.
+    shared = {id(module.bias) for module in model.modules() if isinstance(module, _ConvNd)}
     for tensor in (*model.parameters(), *model.buffers()):
-        tensor.data = torch.from_numpy(vary_untrained(_to_array(tensor), rng))
+        if id(tensor) not in shared:
+            tensor.data = torch.from_numpy(vary_untrained(_to_array(tensor), rng))
     for module in model.modules():
         if getattr(module, "strict", False) and hasattr(module, "window"):
             module.strict = False  # what it would raise becomes a finding

@@ -81,6 +81,7 @@ class TestLayers:
 
     def test_the_output_is_zero_outside_the_hexagon_and_the_mask_changes_nothing_inside(self):
         module = P6ConvZ2(2, 3, 3, padding=1)
+        module.reset_parameters(init="conv2d")  # with a bias that is not zero, so that it is seen outside
         bare = P6ConvZ2(2, 3, 3, padding=1, output_mask=False)
         bare.load_state_dict(module.state_dict())
         x = hexagonal(2, 2, 7, 7).float()
