@@ -1,5 +1,7 @@
 """What needs a GPU: the layers on CUDA tensors. `make gpu-check` runs these."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,40 @@ def test_a_compiled_layer_on_a_gpu_equals_eager_in_every_bit(rng, exact_convolut
             parameter.copy_(torch.from_numpy(rng.integers(-3, 4, parameter.shape)))
     x = torch.from_numpy(rng.integers(-3, 4, (2, 2, 8, 9, 9)).astype(np.float32)).cuda()
     assert torch.equal(torch.compile(net, fullgraph=True)(x), net(x))
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_memory_format_goes_through_a_network_on_a_gpu_and_gradients_are_right(memory_format, batch, training):
+    parts = torch_gconv.P4ConvZ2(3, 4, 3), torch_gconv.GBatchNorm(4), torch.nn.SiLU(), torch_gconv.CosetMaxPool()
+    net = torch.nn.Sequential(*parts).cuda().train(training)
+    x = torch.randn(batch, 3, 9, 9, device="cuda")
+    x = x.to(memory_format=torch.channels_last) if memory_format == "channels_last" else x
+
+    def run(dtype):
+        model, given = copy.deepcopy(net).to(dtype), x.to(dtype).requires_grad_()
+        y = model(given)
+        y.square().sum().backward()
+        return y.detach(), [
+            tensor.double() for tensor in (y.detach(), given.grad, *(p.grad for p in model.parameters()))
+        ]
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        (y, rounded), (_, exact) = run(torch.float32), run(torch.float64)
+    assert y.is_contiguous(memory_format=getattr(torch, memory_format + "_format", None) or torch.channels_last)
+    largest = max(tensor.norm() for tensor in exact)
+    for due, got in zip(exact, rounded):
+        assert (got - due).norm() <= 1e-5 * max(due.norm(), largest / 100)
+
+
+@pytest.mark.parametrize("pool", [torch_gconv.GMaxPool2d(3, 1, 1), torch_gconv.GMaxPool3d(3, 1, 1)], ids=["2d", "3d"])
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_the_gradient_of_overlapping_maxima_is_the_same_bits_every_time(pool, memory_format):
+    x = torch.randn(8, 32, *(16,) * pool.ndim, device="cuda")
+    if memory_format == "channels_last":
+        x = x.to(memory_format=torch.channels_last if pool.ndim == 2 else torch.channels_last_3d)
+    y = pool(x.requires_grad_())
+    gy = torch.randn_like(y)
+    first, *others = (torch.autograd.grad(y, x, gy, retain_graph=True)[0] for _ in range(5))
+    assert all(torch.equal(first, other) for other in others)
