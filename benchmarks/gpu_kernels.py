@@ -29,10 +29,10 @@ def operations(layer, channels, dtype):
     """(direction, function of an array, its argument's shape, elements read and written) for both directions."""
     from chainer_gconv import kernels
 
-    transformation = LAYER_SPECS[layer].transformation(3)
+    transformation, kernel = LAYER_SPECS[layer].transformation(3), (3,) * LAYER_SPECS[layer].ndim
     S_in, S_out = transformation.input_stabilizer_size, transformation.output_stabilizer_size
-    filters = (channels, channels, S_in, 3, 3)
-    folded = (channels * S_out, channels * S_in, 3, 3)
+    filters = (channels, channels, S_in, *kernel)
+    folded = (channels * S_out, channels * S_in, *kernel)
     elements = int(np.prod(filters)) + int(np.prod(folded))
     yield "fold", lambda w: kernels.fold_filters(w, transformation), filters, elements
     yield "unfold", lambda g: kernels.unfold_filter_gradients(g, transformation), folded, elements

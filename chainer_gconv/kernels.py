@@ -64,6 +64,9 @@ def unfold_filter_gradients(gradient, transformation):
 def _launch(name, values, transformation, table, shape, rows):
     import cupy
 
+    sides = transformation.kernel
+    if values.shape[-len(sides) :] != sides:  # it would be read past its end
+        raise ValueError(f"{name}: an index table for kernels {sides} does not fit filters of shape {values.shape}.")
     with values.device:
         values = cupy.ascontiguousarray(values)
         result = cupy.empty(shape, values.dtype)

@@ -135,7 +135,7 @@ class SplitGConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(self.out_channels, device=device, dtype=dtype)) if bias else None
         if filter_mask is not None:
             geometry.check_mask(layer, filter_mask, *shape[:3])
-            filter_mask = torch.as_tensor(filter_mask, device="cpu", dtype=self.weight.dtype)
+            filter_mask = _with_values(filter_mask).to(self.weight.dtype)
             filter_mask = filter_mask.reshape(*shape[:3], *(1,) * ndim)
         # Constants, and no buffers: those are averaged, broadcast, and lose their values in Module.to_empty.
         self.filter_mask = filter_mask
@@ -207,11 +207,9 @@ class SplitGConv(nn.Module):
         Tables and support follow from the kernel size and the channels, and are shared by all such layers.
         """
         weight = self.weight
-        if not weight.is_meta:  # there masks would lose their values
-            for name in ("filter_mask", "output_mask"):
-                mask = getattr(self, name)
-                if isinstance(mask, torch.Tensor):
-                    setattr(self, name, mask.to(weight.device, weight.dtype if mask.is_floating_point() else None))
+        for name, mask in self._masks().items():
+            if not (weight.is_meta or mask.is_meta):  # there masks would lose their values
+                setattr(self, name, mask.to(weight.device, weight.dtype if mask.is_floating_point() else None))
         self._tables, self._support = self._make_tables(weight)
 
     def _make_tables(self, weight):
@@ -273,7 +271,7 @@ class SplitGConv(nn.Module):
                     f"{prefix}{name} has shape {tuple(given.shape)}, and this layer's {tuple(mask.shape)}."
                 )
             else:
-                setattr(self, name, given.detach().clone().to(mask))
+                setattr(self, name, given.detach().clone().to(self.weight.device, mask.dtype))
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -384,13 +382,18 @@ def padded_sides(window):
 
 
 def _as_mask(layer, mask, ndim):
-    mask = torch.as_tensor(mask, device="cpu")
+    mask = _with_values(mask)
     if mask.dtype != torch.bool or mask.dim() != ndim:
         raise ValueError(
             f"{layer}: output_mask must be True, False, or booleans of the output's size with {ndim} axes, got "
             f"{mask.dtype} of shape {tuple(mask.shape)}."
         )
     return mask
+
+
+def _with_values(mask):
+    """A mask as a tensor on the CPU, under `with torch.device("meta")` too; one that has no values stays without."""
+    return mask if isinstance(mask, torch.Tensor) and mask.is_meta else torch.as_tensor(mask, device="cpu")
 
 
 def _dtype_under_autocast(weight):

@@ -211,6 +211,13 @@ class TestLaunching:
         gpu_kernels.once()
         assert {dtype for dtype, _ in self.compiled} == set(gpu_kernels.DTYPES)
 
+    def test_filters_of_another_kernel_are_refused_before_they_are_read_past_their_end(self, cpu_cupy):
+        transformation = LAYER_SPECS["C4HConvZ3"].transformation(3)
+        planar = cpu_cupy.asarray(np.ones((5, 5, 1, 3, 3), np.float32))
+        with pytest.raises(ValueError, match=r"fold_filters: an index table for kernels \(3, 3, 3\) does not fit"):
+            kernels.fold_filters(planar, transformation)
+        assert self.compiled == []
+
     def test_a_bank_without_filters_launches_nothing(self, cpu_cupy):
         transformation = LAYER_SPECS["P4ConvZ2"].transformation(3)
         empty = cpu_cupy.asarray(np.zeros((0, 2, 1, 3, 3), np.float32))

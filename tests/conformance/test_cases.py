@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.cases import all_cases, matching
-from conformance.runner import PASSED, run_case
+from conformance.runner import EXPECTED_FAILURE, PASSED, ExpectedFailures, run_case
 from conformance.sizes import is_in_self_test
 
 CASES = [c for c in all_cases() if is_in_self_test(c) or c.property_name == "negative-control"]
@@ -19,8 +19,8 @@ def available(backend):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_case(case, available):
-    result = run_case(case, available)
-    assert result.outcome == PASSED, result.message
+    result = run_case(case, available, ExpectedFailures.of(available.name))
+    assert result.outcome in (PASSED, EXPECTED_FAILURE), result.message
 
 
 def test_ids_are_unique_and_patterns_select_them():

@@ -12,6 +12,9 @@ from groupy.gconv.layer_specs import LAYER_SPECS
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device"),
+    # What PyTorch does in its own code when it compiles.
+    pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning"),
 ]
 
 
@@ -133,7 +136,7 @@ def test_the_memory_format_goes_through_a_network_on_a_gpu_and_gradients_are_rig
     x = x.to(memory_format=torch.channels_last) if memory_format == "channels_last" else x
 
     def run(dtype):
-        model, given = copy.deepcopy(net).to(dtype), x.to(dtype).requires_grad_()
+        model, given = copy.deepcopy(net).to(dtype), x.detach().to(dtype).requires_grad_()
         y = model(given)
         y.square().sum().backward()
         return y.detach(), [
