@@ -64,7 +64,7 @@ def call_of(point):
         module, ndim = getattr(models, network)(*arguments), 2
     x = torch.randn(batch, channels, *(size,) * ndim)
     if memory_format == "channels_last":
-        x = x.contiguous(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
+        x = x.to(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
     module.train(mode == "training")
 
     def evaluate():

@@ -165,14 +165,20 @@ def run_step(step, environment):
         printed, passed = (late.stdout or b"") + f"\nstopped after {step.limit} s".encode(), False
     found = {
         "name": step.name,
-        "command": " ".join(step.command[1:] if step.command[0] == sys.executable else step.command),
+        "command": _without_root(" ".join(step.command[1:] if step.command[0] == sys.executable else step.command)),
         "outcome": PASSED if passed else FAILED,
         "seconds": round(time.perf_counter() - start, 1),
-        "output": shortened(printed.decode(errors="replace").splitlines()),
+        "output": _without_root(shortened(printed.decode(errors="replace").splitlines())),
     }
     if step.results is not None and step.results.exists():
         found["results"] = json.loads(step.results.read_text(encoding="utf-8"))
     return found
+
+
+def _without_root(text):
+    """The text with paths as seen from this checkout, so that a report can be read, and kept, elsewhere."""
+    text = text.replace(f"{ROOT}{os.sep}", "").replace(str(ROOT), ".")
+    return text.replace(sys.executable, "python").replace(sys.prefix, "(prefix)")
 
 
 def shortened(lines, most=100):

@@ -94,6 +94,12 @@ def test_a_step_past_its_limit_has_failed_and_leaves_what_it_printed(gpu_check, 
     assert status == 1 and "so far" in text and "stopped after 2 s" in text
 
 
+def test_a_report_names_no_folder_of_the_machine(gpu_check, monkeypatch, tmp_path):
+    step = gpu_check.Step("where", gpu_check.python("-c", f"print({str(ROOT / 'build' / 'file')!r})"))
+    _, report, text = run_with_steps(gpu_check, monkeypatch, tmp_path / "report", step)
+    assert "build/file" in text and str(ROOT) not in text and str(ROOT) not in json.dumps(report)
+
+
 def test_of_a_long_output_both_ends_are_kept(gpu_check):
     text = gpu_check.shortened([str(n) for n in range(1000)], most=2)
     assert text.splitlines() == ["0", "1", "... 996 lines left out ...", "998", "999"]

@@ -37,12 +37,21 @@ def with_stabilizer_axis(layer, x, channels=None, stabilizer_size=None, ndim=Non
 
 
 def is_channels_last(x, ndim):
-    """Whether a map on a grid of ndim axes is in channels_last, and not contiguous.
+    """Whether a map on a grid of ndim axes is in channels_last.
 
+    Where both formats lie alike in memory, as with one channel, the strides tell which was asked for, as they do to
+    PyTorch's convolutions.
     False under compilers, tracers and transforms of torch.func: there strides are no numbers, or not to be asked for.
     """
-    is_eager = isinstance(x, torch.Tensor) and runs_eagerly()
-    return is_eager and not x.is_contiguous() and _fibers_last(x, ndim).is_contiguous()
+    if not (isinstance(x, torch.Tensor) and runs_eagerly()):
+        return False
+    last = _fibers_last(x, ndim)
+    least = 0
+    for axis in reversed(range(last.dim())):
+        if last.stride(axis) < least or axis == 0 and least == last.stride(-1):  # the latter: one number for each N
+            return False
+        least = last.stride(axis) * max(last.shape[axis], 1)
+    return last.is_contiguous()
 
 
 def fold(x, ndim):

@@ -23,7 +23,7 @@ from groupy.gconv import geometry, initialization
 from groupy.gconv.layer_specs import LayerSpec
 from torch_gconv import old_port, saved_groups
 from torch_gconv.constants import constant, is_plain, runs_eagerly, static_shape
-from torch_gconv.feature_maps import fold, like, unfold
+from torch_gconv.feature_maps import fold, is_channels_last, like, unfold
 from torch_gconv.hexagonal import grid_points, on_grid
 from torch_gconv.kept_filters import KeptFilters, may_be_kept
 from torch_gconv.transform_filter import transform_filter
@@ -296,9 +296,9 @@ class SplitGConv(nn.Module):
         if self.padding_mode != "zeros" or not window.is_centred:
             x, padding = F.pad(x, padded_sides(window), _PADDING_MODES[self.padding_mode]), 0
         options = (self.stride, padding, self.dilation, self.groups)
-        y = like(_CONVOLUTIONS[ndim](x, self._filters(), self.folded_bias(), *options), x, ndim)
+        y = like(_CONVOLUTIONS[ndim](x, self._filters(x), self.folded_bias(), *options), x, ndim)
         if self.masks_output:
-            y.masked_fill_(~self._mask_of(y), 0)  # in place: no derivative needs what y was
+            y = torch.where(self._mask_of(y), y, 0)  # NaN and infinity times zero would be NaN
         return y if self.flat_channels else unfold(y, self.out_channels, self.output_stabilizer_size)
 
     @property
@@ -322,15 +322,17 @@ class SplitGConv(nn.Module):
             )
         return self.output_mask.to(y.device)
 
-    def _filters(self):
-        """The folded filters; in evaluation kept, in the dtype that autocast convolves in."""
+    def _filters(self, x):
+        """The folded filters; in evaluation kept, in the dtype and in the memory format that x is convolved in."""
         w = self._masked_weight()
         if self.training or not (w.is_cpu and runs_eagerly() and may_be_kept(self.weight)):
             return self._fold(w)
         if torch.is_grad_enabled() and w.requires_grad:
-            return self._fold(w, self._kept.get(w, w.dtype, self._fold))
-        dtype = _dtype_under_autocast(w)
-        return self._kept.get(w, dtype, lambda w: self._fold(w).to(dtype))
+            return self._fold(w, self._kept.get(w, None, self._fold))
+        form = {"dtype": _dtype_under_autocast(w)}
+        if is_channels_last(x, self._ndim):
+            form["memory_format"] = {2: torch.channels_last, 3: torch.channels_last_3d}[self._ndim]
+        return self._kept.get(w, form, lambda w: self._fold(w).to(**form))
 
     def _masked_weight(self):
         weight, mask = self.weight, self.filter_mask

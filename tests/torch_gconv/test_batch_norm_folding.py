@@ -273,4 +273,4 @@ def test_a_traced_model_is_pickled_folded():
 
 def test_relu_stands_next_to_the_convolution_on_the_hexagonal_grid_too():
     net = on_integers(nn.Sequential(P6ConvP6(2, 2, 3), GBatchNorm(2, hexagonal=True), nn.ReLU()))
-    assert list(to_planar(net, fold_batch_norm=True)[0]._modules) == ["fold", "conv", "relu", "mask", "unfold"]
+    assert list(to_planar(net, fold_batch_norm=True)[0]._modules)[-5:] == ["fold", "conv", "relu", "mask", "unfold"]

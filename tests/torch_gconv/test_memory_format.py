@@ -72,6 +72,20 @@ def assert_law(module, x, memory_format, mode, ndim=2, map_out=True):
         assert (got.double() - due).norm() <= allowed, f"{name} in {memory_format}"
 
 
+# With one channel or one pixel both formats are the same places in memory, and the strides tell which was meant.
+@every_format
+@every_batch
+@pytest.mark.parametrize(
+    "channels, sides", [(1, (5, 5)), (3, (1, 1)), (1, (1, 5)), (1, (5, 1)), (3, (1, 5)), (1, (1, 1))]
+)
+def test_what_looks_alike_in_both_formats_is_told_apart_as_conv2d_does(channels, sides, batch, memory_format):
+    x = torch.randn(batch, channels, *sides).to(memory_format=getattr(torch, memory_format, torch.contiguous_format))
+    folded = torch_gconv.P4ConvZ2(channels, 2, 1, flat_channels=True)(x)
+    assert folded.stride() == nn.Conv2d(channels, 8, 1)(x).stride()
+    on_group = torch_gconv.GBatchNorm(2).eval()(torch_gconv.P4ConvZ2(channels, 2, 1)(x))
+    assert torch_gconv.P4ConvP4(2, 2, 1, flat_channels=True)(on_group).stride() == folded.stride()
+
+
 def maps(batch, channels, S, ndim=2, size=7):
     return torch.randn(batch, channels, *([S] if S else []), *(size,) * ndim, dtype=torch.float64)
 
