@@ -45,13 +45,15 @@ def is_channels_last(x, ndim):
     """
     if not (isinstance(x, torch.Tensor) and runs_eagerly()):
         return False
-    last = _fibers_last(x, ndim)
-    least = 0
-    for axis in reversed(range(last.dim())):
-        if last.stride(axis) < least or axis == 0 and least == last.stride(-1):  # the latter: one number for each N
+    strides, n_fiber_axes = x.stride(), x.dim() - ndim - 1
+    if strides[-1] < strides[n_fiber_axes]:  # the usual case: a pixel's neighbour is nearer than its channel's
+        return False
+    sizes, least = x.shape, 0
+    for axis in (*range(n_fiber_axes, 0, -1), *range(-1, -1 - ndim, -1), 0):
+        if strides[axis] < least or axis == 0 and least == strides[1]:  # the latter: one number for each N
             return False
-        least = last.stride(axis) * max(last.shape[axis], 1)
-    return last.is_contiguous()
+        least = strides[axis] * max(sizes[axis], 1)
+    return _fibers_last(x, ndim).is_contiguous()
 
 
 def fold(x, ndim):
