@@ -50,7 +50,8 @@ def is_channels_last(x, ndim):
         return False
     sizes, least = x.shape, 0
     for axis in (*range(n_fiber_axes, 0, -1), *range(-1, -1 - ndim, -1), 0):
-        if strides[axis] < least or axis == 0 and least == strides[1]:  # the latter: one number for each N
+        is_odd = strides[axis] < least and not (axis == 0 and sizes[0] == 1)  # a batch of one may have any stride
+        if is_odd or axis == 0 and least == strides[1]:  # the latter: one number for each N
             return False
         least = strides[axis] * max(sizes[axis], 1)
     return _fibers_last(x, ndim).is_contiguous()

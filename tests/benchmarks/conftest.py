@@ -6,8 +6,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from groupy.gconv.layer_specs import GROUPS
-
 ORDERS = {"p2": 2, "p4": 4, "p6": 6, "p4m": 8, "p6m": 12, "O": 24, "Oh": 48}
 LAYERS = {
     **{f"{group.upper()}Conv{group.upper()}": group for group in ORDERS},
@@ -219,13 +217,3 @@ def make_results(without=(), quick=False, gpu=False, factors=None):
 def made_up():
     """The function make_results."""
     return make_results
-
-
-@pytest.fixture(autouse=True)
-def tables_stay_read_only():
-    """PyTorch's compiler makes read-only NumPy arrays that it meets writable, and leaves them so: undone here."""
-    yield
-    for group in GROUPS.values():
-        for table in vars(group.stabilizer).values():
-            if isinstance(table, np.ndarray):
-                table.flags.writeable = False

@@ -198,6 +198,22 @@ def test_the_gradient_of_a_batch_of_one_is_half_that_of_the_same_twice(memory_fo
     torch.testing.assert_close(gradient(x), 2 * gradient(x.repeat(2, 1, 1, 1)))
 
 
+@pytest.mark.parametrize("hexagonal", [True, False])
+def test_a_picture_with_its_channels_last_and_an_axis_before_it_is_a_batch_of_one(hexagonal):
+    """Its batch axis has a stride that no new tensor has; PyTorch's own batch normalization misreads it."""
+    norm = randomized(torch_gconv.GBatchNorm(2, hexagonal=hexagonal)).eval()
+    picture = torch.randn(9, 9, 12).permute(2, 0, 1).unsqueeze(0)
+    assert picture.stride(0) == 12
+
+    def gradient(x):
+        x = x.detach().requires_grad_()
+        nn.functional.silu(norm(x)).square().sum().backward()
+        return x.grad
+
+    torch.testing.assert_close(gradient(picture), gradient(picture.contiguous(memory_format=torch.contiguous_format)))
+    assert norm(picture).stride()[1:] == picture.stride()[1:]
+
+
 @every_format
 @every_batch
 @every_mode
