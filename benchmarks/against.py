@@ -21,6 +21,9 @@ import time
 from itertools import product
 from pathlib import Path
 
+if __package__:  # a checkout's process runs this file as a script, beside packages of another checkout
+    from benchmarks.files import write_whole
+
 ROOT = Path(__file__).parent.parent
 
 # name: (layer, channels in, channels out, size, batch), of 3x3 filters with padding 1
@@ -99,7 +102,7 @@ def serve():
 
 
 class Checkout:
-    """A checkout's process."""
+    """A checkout's process, as a context. Raises ValueError if it does not import the torch_gconv that lies there."""
 
     def __init__(self, folder):
         environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_WAIT_POLICY": "PASSIVE"}
@@ -109,7 +112,15 @@ class Checkout:
         )
         found = self.process.stdout.readline().strip()
         if Path(found) != folder:
-            raise SystemExit(f"python -m benchmarks.against: {folder} has no torch_gconv that imports; got {found!r}.")
+            self.__exit__()
+            raise ValueError(f"{folder} has no torch_gconv that can be imported.")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
 
     def seconds(self, point):
         """How long one call takes."""
@@ -150,16 +161,19 @@ def main(arguments=None):
         parser.error(f"the other checkout must be a folder with torch_gconv in it, got {options.checkout}.")
     if not points:
         parser.error(f"--only {options.only}: no point has this in its name. There are:\n  " + "\n  ".join(POINTS))
-    here, there = Checkout(ROOT.resolve()), Checkout(options.checkout.resolve())
     print(f"{'point':52} {'here, ms':>9}   here / there (quartiles)")
     rows = []
-    for point in points:
-        rows.append(measure(point, here, there, options.seconds))
-        low, median, high = rows[-1]["ratio"]
-        print(f"{point:52} {rows[-1]['milliseconds']:9.2f}   {median:.2f} ({low:.2f}-{high:.2f})", flush=True)
+    try:
+        with Checkout(ROOT.resolve()) as here, Checkout(options.checkout.resolve()) as there:
+            for point in points:
+                rows.append(measure(point, here, there, options.seconds))
+                low, median, high = rows[-1]["ratio"]
+                time_here = rows[-1]["milliseconds"]
+                print(f"{point:52} {time_here:9.2f}   {median:.2f} ({low:.2f}-{high:.2f})", flush=True)
+    except ValueError as error:
+        parser.error(str(error))
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_whole(options.json, (json.dumps(rows, indent=1) + "\n").encode())
     return 0
 
 
