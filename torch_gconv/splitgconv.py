@@ -292,11 +292,12 @@ class SplitGConv(nn.Module):
         self._check(x, window)
         if self._is_hexagonal:
             x = on_grid(x, self._oblique_rows)
-        x, padding = fold(x, ndim), window.before
+        x = fold(x, ndim)
+        padded, padding = x, window.before
         if self.padding_mode != "zeros" or not window.is_centred:
-            x, padding = F.pad(x, padded_sides(window), _PADDING_MODES[self.padding_mode]), 0
+            padded, padding = F.pad(x, padded_sides(window), _PADDING_MODES[self.padding_mode]), 0
         options = (self.stride, padding, self.dilation, self.groups)
-        y = like(_CONVOLUTIONS[ndim](x, self._filters(x), self.folded_bias(), *options), x, ndim)
+        y = like(_CONVOLUTIONS[ndim](padded, self._filters(x), self.folded_bias(), *options), x, ndim)
         if self.masks_output:
             y = torch.where(self._mask_of(y), y, 0)  # NaN and infinity times zero would be NaN
         return y if self.flat_channels else unfold(y, self.out_channels, self.output_stabilizer_size)

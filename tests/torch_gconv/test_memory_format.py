@@ -6,12 +6,14 @@ activation of torch.nn after a normalization. Outputs and all gradients are held
 
 import copy
 import inspect
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
 import torch_gconv
+from groupy.gconv.geometry import EquivarianceWarning
 from groupy.gconv.layer_specs import LAYER_SPECS
 from torch_gconv import models
 
@@ -101,6 +103,20 @@ def test_a_layer(layer, memory_format, batch, training, flat):
     x = maps(batch, 3, None if spec.lifting else spec.input_stabilizer_size, spec.ndim, 5 if spec.ndim == 2 else 3)
     x = x.flatten(1, 2) if flat and not spec.lifting else x
     assert_law(module, x, memory_format, "training" if training else "evaluation", spec.ndim)
+
+
+@every_format
+@every_batch
+@pytest.mark.parametrize(
+    "options",
+    [*({"padding": 1, "padding_mode": mode} for mode in ("reflect", "replicate", "circular")), {"padding": "same"}],
+    ids=str,
+)
+def test_a_layer_that_pads_by_itself(options, memory_format, batch):
+    kernel = 2 if options["padding"] == "same" else 3  # of an even kernel PyTorch pads one side more
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EquivarianceWarning)
+        assert_law(torch_gconv.P4ConvP4(3, 4, kernel, **options), maps(batch, 3, 4), memory_format, "evaluation")
 
 
 COMPANIONS = {
