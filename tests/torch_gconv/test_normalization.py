@@ -8,7 +8,7 @@ import torch
 
 from groupy.garray.D4_array import D4
 from groupy.gconv.reference import left_translate
-from torch_gconv import GBatchNorm, GGroupNorm, GSyncBatchNorm
+from torch_gconv import GBatchNorm, GGroupNorm, GSyncBatchNorm, to_planar
 
 
 def trained(norm):
@@ -124,6 +124,8 @@ def test_pytorch_converts_it_to_one_that_is_synchronized(training, hexagonal, fo
     again = torch.nn.SyncBatchNorm.convert_sync_batchnorm(converted)[0]
     x = torch.randn(2, 3, 6, 5, 5)
     x = x.flatten(1, 2) if folded else x
+    if not training:
+        torch.testing.assert_close(to_planar(again)(x), norm(x))
     assert torch.equal(again(x), norm(x))
     for name, value in norm.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
