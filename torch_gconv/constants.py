@@ -12,7 +12,7 @@ from torch import nn
 
 
 def constant(make, arguments, like):
-    """make(*arguments), an array or a number, as a tensor on the device of the tensor `like`.
+    """make(*arguments), an array or a tensor, as a tensor on the device of the tensor `like`.
 
     arguments: hashable
     Where `like` is a fake tensor, or of another class, it is made anew: what is kept must be of use to all.

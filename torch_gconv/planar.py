@@ -147,7 +147,7 @@ class _Tracer(fx.Tracer):
 def _(layer: SplitGConv):
     S_in, S_out, window, ndim = layer.input_stabilizer_size, layer.output_stabilizer_size, layer.window, layer.spec.ndim
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    if layer.masks_output and not torch.is_tensor(layer.output_mask):
+    if layer._is_hexagonal:
         parts["points"] = _Masked(layer)
     parts["fold"] = _fold(ndim)
     if not window.is_centred:

@@ -153,7 +153,7 @@ def _max_pool3d_by_planes(x, window):
     On a GPU PyTorch sums the gradient of its own by atomics, in no order, where windows overlap; in two dimensions
     it gathers, so that the same call gives the same bits.
     """
-    of_planes, along_depth = ({}, {})
+    of_planes, along_depth = {}, {}
     for name, (d, h, w), neutral in (
         ("kernel_size", window.ksize, 1),
         ("stride", window.stride, 1),
